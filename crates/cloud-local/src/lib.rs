@@ -1,0 +1,7 @@
+//! The ports on this machine's disk.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod access_keys;
+mod stacks;
+mod store;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! The `Stacks` port: functions over the Lambda Runtime API on this machine.

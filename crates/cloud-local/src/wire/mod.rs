@@ -1,0 +1,1 @@
+//! The AWS service endpoint: wire protocols over the local store.

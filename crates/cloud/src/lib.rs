@@ -1,0 +1,38 @@
+//! The ports: what Workroom needs from a cloud, as primitives.
+//!
+//! Each port is a small trait with one promise that every adapter keeps (the conformance suite
+//! in `testkit` checks it). Key layout, compare-and-swap loops, paging and retry live above.
+//!
+//! **Invariant**: this crate knows no AWS, no disk and no HTTP.
+
+mod blobs;
+mod clock;
+mod error;
+pub mod limits;
+mod logs;
+mod parameters;
+mod queue;
+mod records;
+mod secret;
+mod sockets;
+mod stacks;
+
+pub use blobs::{
+    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, PresignGet, PresignPut, Presigned,
+    PutCondition, PutOptions, Sha256Digest, collect, stream_of,
+};
+pub use clock::{Clock, Entropy, Millis, SystemClock, SystemEntropy};
+pub use error::{Error, Result};
+pub use logs::{LogCursor, LogEvent, LogPage, LogQuery, LogRecord, LogStream, Logs};
+pub use parameters::{Parameter, ParameterName, Parameters};
+pub use queue::{DeadLetter, Leased, Queue, Receipt, Send as SendMessage};
+pub use records::{
+    Change, ChangeKind, ChangePage, Expect, FeedPosition, RangeQuery, Record, RecordKey, RecordPage, Records, Version,
+    Write,
+};
+pub use secret::Secret;
+pub use sockets::{ConnectionId, Posted, Sockets};
+pub use stacks::{
+    Credentials, DeployStack, EventSink, FunctionView, Invocation, Invoke, Report, ResourceView, Stack, StackEvent,
+    StackName, StackStatus, Stacks, UnsupportedItem,
+};

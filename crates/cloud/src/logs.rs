@@ -1,0 +1,69 @@
+//! Log groups and streams: Amazon CloudWatch Logs, or segment files.
+
+use std::time::Duration;
+
+use crate::{Millis, Result};
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogEvent {
+    pub at: Millis,
+    pub message: String,
+}
+
+/// An event as it is read: with the stream it came from and an id that never changes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogRecord {
+    pub id: String,
+    pub stream: String,
+    pub at: Millis,
+    pub ingested: Millis,
+    pub message: String,
+}
+
+/// A place in a group or stream; opaque above the adapter. Reading on from it neither skips nor repeats.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct LogCursor(pub String);
+
+#[derive(Clone, Debug)]
+pub struct LogQuery {
+    pub group: String,
+    /// One stream alone; every stream of the group when `None`.
+    pub stream: Option<String>,
+    /// Only events at or after this time, when there is no cursor.
+    pub start: Option<Millis>,
+    pub cursor: Option<LogCursor>,
+    /// At most 10,000.
+    pub limit: usize,
+    /// Waits this long for the first event when there is none yet; at most 20 seconds.
+    pub wait: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    pub records: Vec<LogRecord>,
+    /// Where to read on, always: a group has no end.
+    pub next: LogCursor,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogStream {
+    pub name: String,
+    pub first: Option<Millis>,
+    pub last: Option<Millis>,
+}
+
+#[async_trait::async_trait]
+pub trait Logs: Send + Sync {
+    /// Creates the group if it is absent and sets how long its events are kept (for ever when `None`).
+    async fn ensure_group(&self, group: &str, retention_days: Option<u32>) -> Result<()>;
+    /// Appends in order; creates the stream. At most 10,000 events and 1 MiB a call.
+    async fn append(&self, group: &str, stream: &str, events: Vec<LogEvent>) -> Result<()>;
+    /// Reads in order of arrival. `Error::NotFound` when there is no such group.
+    async fn read(&self, query: LogQuery) -> Result<LogPage>;
+    /// Streams by name after `after`, at most `limit`.
+    async fn streams(&self, group: &str, after: Option<&str>, limit: usize) -> Result<Vec<LogStream>>;
+    /// Groups whose name starts with `prefix`, by name.
+    async fn groups(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
+    async fn delete_group(&self, group: &str) -> Result<()>;
+}

@@ -1,0 +1,34 @@
+//! Messages to open WebSocket connections: API Gateway Management, or the local gateway.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::Result;
+
+/// A connection's id, as the gateway names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionId(pub String);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    Sent,
+    /// The connection is closed (HTTP 410): forget it.
+    Gone,
+}
+
+#[async_trait::async_trait]
+pub trait Sockets: Send + Sync {
+    /// Sends one text message of at most 128 KiB. `Error::Unavailable` when the client does not keep up.
+    async fn post(&self, connection: &ConnectionId, message: Bytes) -> Result<Posted>;
+    /// Closes the connection; succeeds when it is closed.
+    async fn close(&self, connection: &ConnectionId) -> Result<()>;
+}
