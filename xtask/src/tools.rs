@@ -1,0 +1,128 @@
+//! The programs that the house needs from outside, and how to get them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run::{first_line, program, root, succeed};
+
+/// Python packages of the tests, pinned.
+const PYTHON_PACKAGES: [&str; 4] =
+    ["boto3==1.43.11", "awscli==1.45.11", "cfn-lint==1.51.0", "aws-sam-translator==1.110.0"];
+
+struct Tool {
+    name: &'static str,
+    version: &'static [&'static str],
+    /// What it is for, as the reader of an error sees it.
+    purpose: &'static str,
+    debian: &'static str,
+}
+
+/// What `up` cannot do without.
+const TO_BUILD: &[Tool] =
+    &[Tool { name: "cc", version: &["--version"], purpose: "compiling SQLite and libgit2", debian: "build-essential" }];
+
+/// What users' builds and functions run on.
+const TO_RUN_USERS_CODE: &[Tool] = &[
+    Tool { name: "bwrap", version: &["--version"], purpose: "the sandbox of users' code", debian: "bubblewrap" },
+    Tool {
+        name: "slirp4netns",
+        version: &["--version"],
+        purpose: "the network of users' builds",
+        debian: "slirp4netns",
+    },
+    Tool { name: "python3", version: &["--version"], purpose: "Python functions", debian: "python3" },
+    Tool { name: "node", version: &["--version"], purpose: "Node functions", debian: "nodejs" },
+    Tool { name: "npm", version: &["--version"], purpose: "Node builds and front ends", debian: "npm" },
+    Tool { name: "make", version: &["--version"], purpose: "Makefile builds", debian: "make" },
+];
+
+/// What the tests use besides.
+const TO_TEST: &[Tool] =
+    &[Tool { name: "git", version: &["--version"], purpose: "the stock client of the Git tests", debian: "git" }];
+
+fn present(tool: &Tool) -> bool {
+    first_line(program(tool.name).args(tool.version)).is_some()
+}
+
+fn missing<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Vec<&'a Tool> {
+    tools.into_iter().filter(|tool| !present(tool)).collect()
+}
+
+fn line(tools: &[&Tool]) -> String {
+    let what: Vec<String> = tools.iter().map(|t| format!("{} ({})", t.name, t.purpose)).collect();
+    let packages: Vec<&str> = tools.iter().map(|t| t.debian).collect();
+    format!("missing: {}; on Debian: apt-get install {}", what.join(", "), packages.join(" "))
+}
+
+/// Fails, in one line, when the platform cannot be built here; names what its users would miss.
+pub fn check_for_up() -> Result<()> {
+    let absent = missing(TO_BUILD);
+    if !absent.is_empty() {
+        bail!("{}", line(&absent));
+    }
+    let absent = missing(TO_RUN_USERS_CODE);
+    if !absent.is_empty() {
+        eprintln!("{} (the platform starts without them)", line(&absent));
+    }
+    Ok(())
+}
+
+/// Installs what can be installed, then fails with one line when something is still missing.
+pub fn setup() -> Result<()> {
+    let all = || TO_BUILD.iter().chain(TO_RUN_USERS_CODE).chain(TO_TEST);
+    let absent = missing(all());
+    if !absent.is_empty() && is_root() && present(&APT) {
+        succeed(program("apt-get").args(["update", "-qq"]))?;
+        let packages: Vec<&str> = absent.iter().map(|tool| tool.debian).collect();
+        succeed(
+            program("apt-get")
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .args(["install", "-y", "-qq", "--no-install-recommends"])
+                .args(packages),
+        )?;
+    }
+    let absent = missing(all());
+    if !absent.is_empty() {
+        bail!("{}", line(&absent));
+    }
+    python_environment()
+}
+
+const APT: Tool = Tool { name: "apt-get", version: &["--version"], purpose: "packages", debian: "apt" };
+
+fn is_root() -> bool {
+    // SAFETY: geteuid reads the process's own user id and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn venv() -> PathBuf {
+    root().join("target/venv")
+}
+
+/// A Python environment of the tests' own, made once for each list of packages.
+fn python_environment() -> Result<()> {
+    let mark = venv().join("packages.txt");
+    let wanted = PYTHON_PACKAGES.join("\n");
+    if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    if succeed(program("python3").args(["-m", "venv", "--clear"]).arg(venv())).is_err() {
+        bail!("python3 cannot make a virtual environment; on Debian: apt-get install python3-venv");
+    }
+    succeed(program(venv().join("bin/pip")).args(["install", "--quiet"]).args(PYTHON_PACKAGES))?;
+    std::fs::write(mark, wanted)?;
+    Ok(())
+}
+
+/// Adds the Python environment's path to what a test is told, without changing what users' code finds.
+pub fn with_python(command: &mut Command) -> &mut Command {
+    command.env("WORKROOM_TEST_PYTHON", venv().join("bin/python")).env("WORKROOM_TEST_TOOLS", venv().join("bin"))
+}
+
+/// A program of the tests' Python environment.
+pub fn python_tool(name: &str) -> OsString {
+    venv().join("bin").join(name).into_os_string()
+}
