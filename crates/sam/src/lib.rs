@@ -6,8 +6,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod json;
 mod model;
 mod names;
+mod problem;
+mod routes;
+mod samconfig;
+mod template;
+mod yaml;
 
 pub use model::*;
 pub use names::{Names, Resource};
+pub use problem::Problem;
+pub use routes::{Match, RouteTable};
+pub use samconfig::{DeploySettings, SAMCONFIG_BYTES_MAX, SamConfig, SamConfigError};
+pub use template::{Inclusion, Mark, TEMPLATE_BYTES_MAX, Template, TemplateError};
