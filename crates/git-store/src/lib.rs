@@ -1,1 +1,32 @@
-//! See ARCHITECTURE.md.
+//! Git repositories on blobs and records.
+//!
+//! One record a repository holds its refs and the list of its packs; packs are immutable blobs. A change
+//! writes the pack, then moves the record by compare-and-swap in one transaction with what the owner of the
+//! repository adds ([`RefPolicy`]): a crash leaves garbage, never damage.
+//!
+//! **Invariant**: every object in a live pack has all objects it names in live packs of the same repository.
+//! **Invariant**: no git binary, no lock, no account and no HTTP in here.
+
+#![allow(dead_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+pub mod http;
+mod model;
+mod names;
+mod oid;
+mod path;
+mod policy;
+mod protocol;
+mod store;
+
+pub use error::{Error, Result};
+pub use model::{
+    Commit, CommitFiles, Diff, EntryKind, File, FileChange, FileDiff, FileMode, FileStatus, Head, LogPage, LogQuery,
+    Ref, RefUpdate, Signature, TreeEntry, TreePage, Usage,
+};
+pub use names::{BranchName, RefName, RepositoryId, Revision};
+pub use oid::Oid;
+pub use path::RepoPath;
+pub use policy::{RefChange, RefChangeKind, RefPolicy};
+pub use store::{GitStore, GitStoreSettings};

@@ -1,0 +1,79 @@
+//! Smart HTTP: what a route needs besides the store (gitprotocol-http).
+
+use cloud::BlobStream;
+
+use crate::{Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    UploadPack,
+    ReceivePack,
+}
+
+impl Service {
+    /// Reads `git-upload-pack` or `git-receive-pack`.
+    pub fn parse(raw: &str) -> Result<Self> {
+        match raw {
+            "git-upload-pack" => Ok(Self::UploadPack),
+            "git-receive-pack" => Ok(Self::ReceivePack),
+            _ => Err(Error::Invalid("there is no such service".into())),
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+
+    /// The `Content-Type` of `info/refs`.
+    pub const fn advertisement_type(self) -> &'static str {
+        match self {
+            Self::UploadPack => "application/x-git-upload-pack-advertisement",
+            Self::ReceivePack => "application/x-git-receive-pack-advertisement",
+        }
+    }
+
+    /// The `Content-Type` that a POST must have.
+    pub const fn request_type(self) -> &'static str {
+        match self {
+            Self::UploadPack => "application/x-git-upload-pack-request",
+            Self::ReceivePack => "application/x-git-receive-pack-request",
+        }
+    }
+
+    /// The `Content-Type` of the answer to a POST.
+    pub const fn result_type(self) -> &'static str {
+        match self {
+            Self::UploadPack => "application/x-git-upload-pack-result",
+            Self::ReceivePack => "application/x-git-receive-pack-result",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    #[default]
+    V0,
+    V2,
+}
+
+impl Protocol {
+    /// Reads the header `Git-Protocol`: the highest version it names that is served here.
+    pub fn from_header(value: Option<&str>) -> Self {
+        let asks_v2 = value.is_some_and(|value| value.split(':').any(|part| part == "version=2"));
+        if asks_v2 { Self::V2 } else { Self::V0 }
+    }
+}
+
+/// The body that `Content-Encoding` wraps; `Error::Invalid` (415) for an encoding other than one gzip.
+pub fn decode_body(content_encoding: Option<&str>, body: BlobStream) -> Result<BlobStream> {
+    match content_encoding.map(str::trim) {
+        None | Some("" | "identity") => Ok(body),
+        Some(gzip) if gzip.eq_ignore_ascii_case("gzip") || gzip.eq_ignore_ascii_case("x-gzip") => {
+            Ok(crate::protocol::gunzip(body))
+        }
+        Some(_) => Err(Error::Invalid("the body may be gzip, or not encoded at all".into())),
+    }
+}

@@ -1,0 +1,187 @@
+//! What the operations on a repository take and answer.
+
+use bytes::Bytes;
+use cloud::Millis;
+
+use crate::{BranchName, Oid, RefName, RepoPath};
+
+/// Who did something, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub name: String,
+    pub email: String,
+    /// Git keeps whole seconds.
+    pub at: Millis,
+    /// Minutes east of UTC.
+    pub offset_minutes: i32,
+}
+
+/// A ref, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ref {
+    pub name: RefName,
+    pub oid: Oid,
+    /// What an annotated tag points at in the end.
+    pub peeled: Option<Oid>,
+}
+
+/// The default branch; `oid` is `None` until it has a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub branch: BranchName,
+    pub oid: Option<Oid>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    File,
+    Folder,
+    Symlink,
+    Submodule,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeEntry {
+    /// Bytes that are not UTF-8 are shown as U+FFFD.
+    pub name: String,
+    /// As git stores it: 0o100644, 0o100755, 0o120000, 0o040000, 0o160000.
+    pub mode: u32,
+    pub kind: EntryKind,
+    pub oid: Oid,
+    /// Bytes; files and symlinks only.
+    pub size: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreePage {
+    pub entries: Vec<TreeEntry>,
+    /// Pass as `after` for the next page; `None` when this was the last.
+    pub next: Option<String>,
+}
+
+/// A file, or the text of a symlink (never its target).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    pub bytes: Bytes,
+    pub mode: u32,
+    pub oid: Oid,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    pub oid: Oid,
+    pub tree: Oid,
+    pub parents: Vec<Oid>,
+    pub author: Signature,
+    pub committer: Signature,
+    pub message: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogQuery {
+    pub from: Oid,
+    /// Only commits that changed what is at this path.
+    pub path: Option<RepoPath>,
+    /// The last commit of the page before.
+    pub after: Option<Oid>,
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    pub commits: Vec<Commit>,
+    /// Pass as `after` for the next page; `None` when this was the last.
+    pub next: Option<Oid>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileStatus {
+    Added,
+    Deleted,
+    Modified,
+    Renamed,
+    Copied,
+    TypeChanged,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDiff {
+    pub old_path: Option<String>,
+    pub new_path: Option<String>,
+    pub status: FileStatus,
+    pub additions: usize,
+    pub deletions: usize,
+    pub binary: bool,
+    /// Unified text; `None` when the file is binary or the patch is past the limit.
+    pub patch: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diff {
+    pub files: Vec<FileDiff>,
+    /// There are more files than are listed.
+    pub truncated: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FileMode {
+    #[default]
+    Plain,
+    Executable,
+    /// The bytes are the link's text.
+    Symlink,
+}
+
+impl FileMode {
+    pub(crate) const fn bits(self) -> u32 {
+        match self {
+            Self::Plain => 0o100_644,
+            Self::Executable => 0o100_755,
+            Self::Symlink => 0o120_000,
+        }
+    }
+}
+
+/// One step of a commit; steps are applied in order.
+#[derive(Clone, Debug)]
+pub enum FileChange {
+    /// `mode: None` keeps the mode of the file that is there.
+    Put { path: RepoPath, bytes: Bytes, mode: Option<FileMode> },
+    /// A file, or a folder with all it holds. `Error::NotFound` when there is none.
+    Delete { path: RepoPath },
+    /// A file or folder. `Error::Conflict` when something is at `to`.
+    Move { from: RepoPath, to: RepoPath },
+}
+
+/// A commit on top of a branch.
+#[derive(Clone, Debug)]
+pub struct CommitFiles {
+    pub branch: BranchName,
+    /// Where the branch must point; `None` when it must not exist yet (the commit then has no parent).
+    pub expected_head: Option<Oid>,
+    pub author: Signature,
+    pub committer: Signature,
+    pub message: String,
+    pub changes: Vec<FileChange>,
+    /// Names this attempt: asked again with the same id, the commit made the first time is the answer.
+    pub push_id: String,
+}
+
+/// A move of one ref: from `old` (`None`: absent) to `new` (`None`: deleted).
+#[derive(Clone, Debug)]
+pub struct RefUpdate {
+    pub name: RefName,
+    pub old: Option<Oid>,
+    pub new: Option<Oid>,
+    /// As in [`CommitFiles`].
+    pub push_id: String,
+}
+
+/// What a repository holds in storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub packs: usize,
+    pub objects: u64,
+    /// Bytes of packs and their indexes.
+    pub bytes: u64,
+}
