@@ -1,0 +1,409 @@
+//! A running sandbox.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::{Notify, watch};
+
+use crate::bubblewrap::{self, DEVICES, SETTINGS, SYSTEM, Tree};
+use crate::cgroup::Cgroup;
+use crate::detect::{Inner, Kind, Sandbox};
+use crate::init::{self, Confinement, Plan};
+use crate::lockdown::{self, Reach};
+use crate::spec::{Limits, Spec};
+use crate::{network, process_tree};
+
+/// Processes and threads that the sandbox itself adds.
+const OWN_PROCESSES: u32 = 4;
+/// Memory that the init may use beside the program's (bytes).
+const OWN_MEMORY: u64 = 8 * 1024 * 1024;
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The specification asks for what must not be.
+    #[error("{0}")]
+    Invalid(String),
+    /// This machine cannot give sandboxed programs a network that leaves out the machine itself.
+    #[error("no network for sandboxed programs: {0}")]
+    NoNetwork(String),
+    #[error("starting a sandbox: {context}")]
+    Io {
+        context: &'static str,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How a sandboxed program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The program's exit code; 128 and the signal's number when a signal ended it.
+    pub code: i32,
+    /// Memory passed the limit.
+    pub out_of_memory: bool,
+    /// It was killed by [`Killer::kill`] or a limit.
+    pub killed: bool,
+}
+
+impl Exit {
+    pub fn success(self) -> bool {
+        self.code == 0 && !self.killed
+    }
+
+    /// Nothing was run: the sandbox itself could not be set up; why is in stderr.
+    pub fn setup_failed(self) -> bool {
+        self.code == init::SETUP_FAILED && !self.killed
+    }
+}
+
+/// A running sandbox. Dropping it kills the whole process tree.
+pub struct Sandboxed {
+    /// Take it to read; a pipe nobody reads stops the program when it is full.
+    pub stdout: Option<ChildStdout>,
+    pub stderr: Option<ChildStderr>,
+    killer: Killer,
+}
+
+impl Sandboxed {
+    /// Waits until nothing of it is alive.
+    pub async fn wait(&self) -> Exit {
+        self.killer.ended().await
+    }
+
+    /// Kills the whole tree, whatever its processes did to get away, and waits until it is dead.
+    pub async fn kill(&self) -> Exit {
+        self.killer.kill().await
+    }
+
+    /// A handle that can kill and measure from elsewhere.
+    pub fn killer(&self) -> Killer {
+        self.killer.clone()
+    }
+
+    pub fn memory(&self) -> u64 {
+        self.killer.memory()
+    }
+}
+
+impl Drop for Sandboxed {
+    fn drop(&mut self) {
+        self.killer.shared.kill.notify_one();
+    }
+}
+
+struct Shared {
+    root: i32,
+    kill: Notify,
+    memory_peak: AtomicU64,
+}
+
+#[derive(Clone)]
+pub struct Killer {
+    shared: Arc<Shared>,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Killer {
+    pub async fn kill(&self) -> Exit {
+        self.shared.kill.notify_one();
+        self.ended().await
+    }
+
+    pub async fn ended(&self) -> Exit {
+        let gone = Exit { code: 128 + libc::SIGKILL, out_of_memory: false, killed: true };
+        self.exit.clone().wait_for(Option::is_some).await.ok().and_then(|exit| *exit).unwrap_or(gone)
+    }
+
+    /// How it ended, when it has.
+    pub fn exit(&self) -> Option<Exit> {
+        *self.exit.borrow()
+    }
+
+    /// Memory in use now (bytes): anonymous and shared pages of all processes.
+    pub fn memory(&self) -> u64 {
+        let now = process_tree::memory(&process_tree::descendants(self.shared.root));
+        self.shared.memory_peak.fetch_max(now, Ordering::Relaxed);
+        now
+    }
+
+    /// The most memory seen in use (bytes), with now.
+    pub fn memory_peak(&self) -> u64 {
+        self.memory();
+        self.shared.memory_peak.load(Ordering::Relaxed)
+    }
+}
+
+impl Sandbox {
+    /// Starts a program. It is not running yet when this answers; how it went is in [`Sandboxed::wait`].
+    pub async fn spawn(&self, spec: Spec) -> Result<Sandboxed, SpawnError> {
+        check(&self.inner, &spec)?;
+        let limits = spec.limits.clone();
+        let tmp = (self.inner.kind == Kind::Landlock)
+            .then(|| tempfile::Builder::new().prefix("workroom-tmp-").tempdir())
+            .transpose()
+            .map_err(|source| SpawnError::Io { context: "a temporary folder", source })?;
+        let (mut child, info) =
+            start(&self.inner, &spec).map_err(|(context, source)| SpawnError::Io { context, source })?;
+        let root = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        let group = self.inner.cgroups.then(|| group(&limits, root)).flatten();
+        let outside = spec.network.outside;
+        let prepared = prepare(&self.inner, spec, &mut child, info, outside, tmp.as_ref().map(tempfile::TempDir::path));
+        let slirp = match prepared.await {
+            Ok(slirp) => slirp,
+            Err(error) => {
+                process_tree::kill_descendants(root);
+                let _ = child.start_kill();
+                return Err(error);
+            }
+        };
+        let shared = Arc::new(Shared { root, kill: Notify::new(), memory_peak: AtomicU64::new(0) });
+        let (publish, exit) = watch::channel(None);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let kind = self.inner.kind;
+        let guard = Guard { child, group, limits, kind, shared: shared.clone(), slirp, tmp };
+        tokio::spawn(async move { publish.send_replace(Some(guard.run().await)) });
+        Ok(Sandboxed { stdout, stderr, killer: Killer { shared, exit } })
+    }
+}
+
+fn check(inner: &Inner, spec: &Spec) -> Result<(), SpawnError> {
+    let invalid = |why: String| Err(SpawnError::Invalid(why));
+    if !spec.program.is_absolute() || !spec.cwd.is_absolute() {
+        return invalid("program and working folder of a sandbox are absolute paths".into());
+    }
+    if spec.network.outside && inner.slirp.is_none() {
+        return Err(SpawnError::NoNetwork(
+            "slirp4netns is needed beside bubblewrap (install package slirp4netns)".into(),
+        ));
+    }
+    for mount in &spec.mounts {
+        if !mount.source.is_absolute() || !mount.target.is_absolute() {
+            return invalid(format!("the mount of `{}` needs absolute paths", mount.source.display()));
+        }
+        let source = mount
+            .source
+            .canonicalize()
+            .map_err(|error| SpawnError::Invalid(format!("mounting `{}`: {error}", mount.source.display())))?;
+        let hides = |hidden: &PathBuf| hidden.canonicalize().unwrap_or_else(|_| hidden.clone()).starts_with(&source);
+        if let Some(hidden) = inner.settings.hidden.iter().find(|hidden| hides(hidden)) {
+            return invalid(format!("mounting `{}` would show `{}`", source.display(), hidden.display()));
+        }
+    }
+    Ok(())
+}
+
+type Started = (Child, Option<OwnedFd>);
+
+fn start(inner: &Inner, spec: &Spec) -> Result<Started, (&'static str, io::Error)> {
+    let (mut command, info) = match inner.kind {
+        Kind::Landlock => {
+            let mut command = Command::new(&inner.settings.init_program);
+            command.arg(init::MARK);
+            (command, None)
+        }
+        Kind::Bubblewrap => {
+            let tree = Tree {
+                init_program: &inner.settings.init_program,
+                accounts: inner.accounts.path(),
+                hidden: &inner.settings.hidden,
+                routes: spec.network.outside,
+            };
+            let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|e| ("a pipe", e.into()))?;
+            let mut command = Command::new(&inner.bwrap);
+            command.arg("--info-fd").arg(write.as_raw_fd().to_string()).args(bubblewrap::arguments(spec, &tree));
+            (command, Some((read, write)))
+        }
+    };
+    command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let (read, write) = info.unzip();
+    let child = on_spawner_thread(command, write.into_iter().collect()).map_err(|e| ("starting the program", e))?;
+    Ok((child, read))
+}
+
+fn group(limits: &Limits, root: i32) -> Option<Cgroup> {
+    let memory = limits.memory_bytes.map(|bytes| bytes + OWN_MEMORY);
+    let group = Cgroup::create(memory, limits.processes.map(|count| count + OWN_PROCESSES))?;
+    group.add(root).ok()?;
+    Some(group)
+}
+
+/// Sets the network up, then lets the init go by giving it its plan.
+async fn prepare(
+    inner: &Inner,
+    mut spec: Spec,
+    child: &mut Child,
+    info: Option<OwnedFd>,
+    outside: bool,
+    tmp: Option<&Path>,
+) -> Result<Option<Child>, SpawnError> {
+    let failed = |context| move |source| SpawnError::Io { context, source };
+    let mut slirp = None;
+    let confinement = match (inner.kind, info) {
+        (Kind::Bubblewrap, Some(info)) => {
+            let inside = child_pid(info, child).await.map_err(failed("bubblewrap"))?;
+            if let (true, Some(program)) = (outside, &inner.slirp) {
+                let started = network::start_slirp(program, inside).await;
+                slirp = Some(started.map_err(|error| SpawnError::NoNetwork(error.to_string()))?);
+            }
+            Confinement::Namespaces { blocked: if outside { network::blocked() } else { Vec::new() } }
+        }
+        _ => Confinement::Landlock { reach: reach(&mut spec, tmp), signals: lockdown::holds_signals() },
+    };
+    let plan = serde_json::to_vec(&Plan { spec, confinement }).map_err(io::Error::from).map_err(failed("the plan"))?;
+    let mut stdin = child.stdin.take().ok_or_else(|| SpawnError::Invalid("the sandbox has no input".into()))?;
+    // An init that is gone already says why on stderr, and `wait` has its exit.
+    let _ = tokio::time::timeout(START_TIMEOUT, stdin.write_all(&plan)).await;
+    Ok(slirp)
+}
+
+fn reach(spec: &mut Spec, tmp: Option<&Path>) -> Reach {
+    let mut reach = Reach { connect: Vec::new(), ..Reach::default() };
+    reach
+        .readable
+        .extend(SYSTEM.iter().chain(SETTINGS).chain(&["/proc", "/etc/hosts", "/etc/passwd"]).map(PathBuf::from));
+    reach.writable.extend(DEVICES.iter().map(PathBuf::from));
+    if let Some(tmp) = tmp {
+        reach.writable.push(tmp.to_owned());
+        spec.env.entry("TMPDIR".to_owned()).or_insert_with(|| tmp.display().to_string());
+    }
+    for mount in &spec.mounts {
+        if mount.writable { &mut reach.writable } else { &mut reach.readable }.push(mount.source.clone());
+    }
+    reach
+}
+
+/// What bubblewrap tells about the namespaces it made: the process in them.
+async fn child_pid(info: OwnedFd, child: &mut Child) -> io::Result<i32> {
+    let mut file = tokio::fs::File::from_std(std::fs::File::from(info));
+    let mut text = String::new();
+    let read = tokio::time::timeout(START_TIMEOUT, file.read_to_string(&mut text)).await;
+    let told: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    if let Some(pid) = told.as_ref().and_then(|t| t["child-pid"].as_i64()).and_then(|pid| i32::try_from(pid).ok()) {
+        return Ok(pid);
+    }
+    let mut said = String::new();
+    if let (Ok(_), Some(stderr)) = (read, &mut child.stderr) {
+        let _ = tokio::time::timeout(START_TIMEOUT, stderr.read_to_string(&mut said)).await;
+    }
+    Err(io::Error::other(format!("bwrap did not start: {}", said.trim())))
+}
+
+/// Sees a sandbox to its end.
+struct Guard {
+    child: Child,
+    group: Option<Cgroup>,
+    limits: Limits,
+    kind: Kind,
+    shared: Arc<Shared>,
+    slirp: Option<Child>,
+    tmp: Option<tempfile::TempDir>,
+}
+
+impl Guard {
+    async fn run(mut self) -> Exit {
+        let (mut killed, mut out_of_memory) = (false, false);
+        let mut tick = tokio::time::interval(WATCH_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let status = loop {
+            tokio::select! {
+                status = self.child.wait() => break status,
+                () = self.shared.kill.notified() => killed = true,
+                _ = tick.tick() => {
+                    let (memory, processes) = self.over_limits();
+                    out_of_memory |= memory;
+                    killed |= memory || processes;
+                }
+            }
+            if killed {
+                self.kill();
+                break self.child.wait().await;
+            }
+        };
+        out_of_memory |= self.group.as_ref().is_some_and(Cgroup::out_of_memory);
+        if let Some(mut slirp) = self.slirp.take() {
+            let _ = slirp.start_kill();
+            let _ = slirp.wait().await;
+        }
+        // Dropping them removes the group and the folder.
+        drop((self.group.take(), self.tmp.take()));
+        let code = status.ok().map_or(128 + libc::SIGKILL, |status| {
+            use std::os::unix::process::ExitStatusExt;
+            status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+        });
+        Exit { code, out_of_memory, killed }
+    }
+
+    /// Memory and processes past their limits.
+    fn over_limits(&self) -> (bool, bool) {
+        let tree = process_tree::descendants(self.shared.root);
+        let memory = process_tree::memory(&tree);
+        self.shared.memory_peak.fetch_max(memory, Ordering::Relaxed);
+        let by_group = self.group.as_ref().is_some_and(Cgroup::out_of_memory);
+        let memory = by_group || self.limits.memory_bytes.is_some_and(|limit| memory > limit + OWN_MEMORY);
+        let processes = self.limits.processes.is_some_and(|limit| {
+            self.group.is_none() && process_tree::threads(&tree) > (limit + OWN_PROCESSES) as usize
+        });
+        (memory, processes)
+    }
+
+    fn kill(&mut self) {
+        if self.kind == Kind::Landlock {
+            process_tree::kill_descendants(self.shared.root);
+        }
+        if let Some(group) = &self.group {
+            group.kill();
+        }
+        // With bubblewrap, the end of the namespace's first process ends all others.
+        for pid in process_tree::descendants(self.shared.root) {
+            process_tree::kill_process(pid);
+        }
+        let _ = self.child.start_kill();
+    }
+}
+
+type Job = (Command, Vec<OwnedFd>, tokio::runtime::Handle, mpsc::SyncSender<io::Result<Child>>);
+
+/// Starts a program from a thread that never ends: the kernel kills a sandbox when the *thread* that started it is
+/// gone (prctl(2), PR_SET_PDEATHSIG). The program inherits `keep` under the same numbers.
+pub fn on_spawner_thread(mut command: Command, keep: Vec<OwnedFd>) -> io::Result<Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
+    let numbers: Vec<i32> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: only async-signal-safe calls (prctl, fcntl) between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            for number in &numbers {
+                if libc::fcntl(*number, libc::F_SETFD, 0) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    let spawner = SPAWNER.get_or_init(|| {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        std::thread::spawn(move || {
+            for (mut command, keep, runtime, answer) in queue {
+                let _entered = runtime.enter();
+                let _ = answer.send(command.spawn());
+                drop(keep);
+            }
+        });
+        jobs
+    });
+    let (answer, answered) = mpsc::sync_channel(1);
+    let gone = || io::Error::other("the spawner thread is gone");
+    spawner.send((command, keep, tokio::runtime::Handle::current(), answer)).map_err(|_| gone())?;
+    answered.recv().map_err(|_| gone())?
+}
