@@ -142,7 +142,7 @@ pub trait Records: Send + Sync {
     async fn feed_end(&self) -> Result<FeedPosition>;
 }
 
-impl dyn Records {
+impl dyn Records + '_ {
     /// Writes one record; the answer is its new version.
     pub async fn put(&self, key: RecordKey, value: serde_json::Value, expect: Expect) -> Result<Version> {
         let mut versions = self.transact(vec![Write::put(key, value, expect)]).await?;
