@@ -162,7 +162,7 @@ impl Identity {
         &self,
         id: &SessionId,
     ) -> Result<(Stored<SessionRecord>, Account), AuthenticationError> {
-        let stored: Option<Stored<SessionRecord>> = self.store.get(&key::session(id)).await?;
+        let stored: Option<Stored<SessionRecord>> = self.store.get_kept(&key::session(id)).await?;
         let stored = stored.ok_or(AuthenticationError::Revoked)?;
         if stored.value.expires <= self.store.now() {
             return Err(AuthenticationError::Expired);

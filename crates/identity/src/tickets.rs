@@ -43,7 +43,7 @@ impl Identity {
             return Err(invalid);
         }
         let key = key::ticket(SecretDigest::of(ticket).as_str());
-        let stored: Option<Stored<TicketRecord>> = self.store.get(&key).await?;
+        let stored: Option<Stored<TicketRecord>> = self.store.get_kept(&key).await?;
         let Some(Stored { value, version }) = stored else { return Err(invalid) };
         match self.store.records.delete(key, Expect::At(version)).await {
             Ok(()) => {}

@@ -119,7 +119,7 @@ impl Identity {
     /// Takes a token back; `Error::NotFound` when the account has no such token.
     pub async fn revoke_token(&self, account: &AccountId, id: &TokenId) -> Result<()> {
         let stored: Option<Stored<TokenRecord>> = self.store.get(&key::token(id)).await?;
-        if !stored.is_some_and(|stored| stored.value.account == *account) {
+        if stored.is_none_or(|stored| stored.value.account != *account) {
             return Err(Error::NotFound("token"));
         }
         let keys = [key::token(id), key::token_of(account, id), key::token_used(id)];
@@ -139,7 +139,7 @@ impl Identity {
         let invalid = AuthenticationError::Invalid("personal access token");
         let Some((id, [secret])) = split::<1>(raw, TOKEN_PREFIX) else { return Err(invalid) };
         let Ok(id) = TokenId::parse(id) else { return Err(invalid) };
-        let stored: Option<Stored<TokenRecord>> = self.store.get(&key::token(&id)).await?;
+        let stored: Option<Stored<TokenRecord>> = self.store.get_kept(&key::token(&id)).await?;
         let Some(record) = stored.map(|stored| stored.value).filter(|record| record.digest.matches(secret)) else {
             return Err(invalid);
         };
@@ -150,7 +150,7 @@ impl Identity {
 
     /// The token with this id, when it still counts.
     pub(crate) async fn token_by_id(&self, id: &TokenId) -> Result<(Token, Account), AuthenticationError> {
-        let stored: Option<Stored<TokenRecord>> = self.store.get(&key::token(id)).await?;
+        let stored: Option<Stored<TokenRecord>> = self.store.get_kept(&key::token(id)).await?;
         self.live_token(stored.ok_or(AuthenticationError::Revoked)?.value).await
     }
 
