@@ -6,18 +6,27 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod account;
+mod evaluate;
+mod functions;
+mod globals;
 mod json;
 mod model;
 mod names;
+mod node;
+mod parameters;
 mod problem;
+mod resolve;
 mod routes;
 mod samconfig;
 mod template;
 mod yaml;
 
+pub use account::AccountNames;
 pub use model::*;
 pub use names::{Names, Resource};
 pub use problem::Problem;
+pub use resolve::{Resolve, resolve};
 pub use routes::{Match, RouteTable};
 pub use samconfig::{DeploySettings, SAMCONFIG_BYTES_MAX, SamConfig, SamConfigError};
 pub use template::{Inclusion, Mark, TEMPLATE_BYTES_MAX, Template, TemplateError};

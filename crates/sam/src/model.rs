@@ -166,10 +166,6 @@ pub enum Trigger {
         suffix: Option<String>,
     },
     Stream(StreamTrigger),
-    Sns {
-        topic: String,
-        filter: Value,
-    },
 }
 
 /// A DynamoDB stream source.

@@ -18,4 +18,8 @@ pub trait Names {
     fn attribute(&self, resource: Resource<'_>, attribute: &str) -> Option<String>;
     /// `AWS::Region`, `AWS::AccountId`, … `AWS::NoValue` is never asked.
     fn pseudo(&self, name: &str) -> Option<String>;
+    /// A dynamic reference without its braces (`resolve:ssm:/name:1`); none is known unless the cloud says so.
+    fn dynamic(&self, _reference: &str) -> Option<String> {
+        None
+    }
 }
