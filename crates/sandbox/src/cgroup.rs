@@ -1,6 +1,7 @@
 //! Memory and process limits of a whole tree by control groups, where this machine lets us make one.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,8 +69,10 @@ impl Cgroup {
         Some(group)
     }
 
-    pub fn add(&self, pid: i32) -> std::io::Result<()> {
-        self.folders.iter().try_for_each(|folder| fs::write(folder.join("cgroup.procs"), pid.to_string()))
+    /// Files to write `0` into: whoever does so is in the group, with every child it makes from then on.
+    pub fn entrances(&self) -> std::io::Result<Vec<OwnedFd>> {
+        let open = |folder: &PathBuf| fs::OpenOptions::new().write(true).open(folder.join("cgroup.procs"));
+        self.folders.iter().map(|folder| open(folder).map(OwnedFd::from)).collect()
     }
 
     /// True when the kernel killed a process here because memory ran out.
@@ -89,11 +92,10 @@ impl Cgroup {
         text.lines().filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    /// Kills everything in the group, however it got away from its parents.
-    pub fn kill(&self) {
-        let _ = fs::write(self.folders[0].join("cgroup.kill"), "1");
+    /// Kills everything in the group, however it got away from its parents, but `spared`.
+    pub fn kill_except(&self, spared: i32) {
         for _ in 0..100 {
-            let living = self.processes();
+            let living: Vec<i32> = self.processes().into_iter().filter(|pid| *pid != spared).collect();
             if living.is_empty() {
                 return;
             }
@@ -105,7 +107,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        self.kill();
+        self.kill_except(0);
         for folder in &self.folders {
             // The kernel takes a moment to forget the dead.
             for _ in 0..20 {

@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -70,6 +73,44 @@ pub fn kill_descendants(root: i32) -> bool {
     false
 }
 
+/// A process that keeps its identity when its number is used again (pidfd_open(2)).
+pub struct ProcessHandle(tokio::io::unix::AsyncFd<OwnedFd>);
+
+impl ProcessHandle {
+    pub fn open(pid: i32) -> io::Result<Self> {
+        // SAFETY: the call takes two numbers; its answer is checked before it is owned.
+        let fd = unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd as i32)
+        };
+        let interest = tokio::io::Interest::READABLE;
+        // SAFETY: an owned descriptor stays open and the same until it is dropped, with the registration.
+        let registered = unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) };
+        Ok(Self(registered.map_err(io::Error::other)?))
+    }
+
+    pub fn kill(&self) {
+        let no_details = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the descriptor is open and a null siginfo is allowed (pidfd_send_signal(2)).
+        unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, no_details, 0);
+        }
+    }
+
+    /// Waits until the process is dead; for the first of a process namespace, until everything in there is.
+    pub async fn ended(&self) {
+        let _ = self.0.readable().await;
+    }
+}
+
 pub fn kill_process(pid: i32) {
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// Asks a process to end.
+pub fn terminate(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
 }

@@ -17,6 +17,7 @@ use crate::cgroup::Cgroup;
 use crate::detect::{Inner, Kind, Sandbox};
 use crate::init::{self, Confinement, Plan};
 use crate::lockdown::{self, Reach};
+use crate::process_tree::ProcessHandle;
 use crate::spec::{Limits, Spec};
 use crate::{network, process_tree};
 
@@ -25,6 +26,8 @@ const OWN_PROCESSES: u32 = 4;
 /// Memory that the init may use beside the program's (bytes).
 const OWN_MEMORY: u64 = 8 * 1024 * 1024;
 const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// How long the root gets to see its tree dead.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
@@ -151,14 +154,14 @@ impl Sandbox {
             .then(|| tempfile::Builder::new().prefix("workroom-tmp-").tempdir())
             .transpose()
             .map_err(|source| SpawnError::Io { context: "a temporary folder", source })?;
-        let (mut child, info) =
-            start(&self.inner, &spec).map_err(|(context, source)| SpawnError::Io { context, source })?;
+        let group = self.inner.cgroups.then(|| group(&limits)).flatten();
+        let (mut child, info) = start(&self.inner, &spec, group.as_ref())
+            .map_err(|(context, source)| SpawnError::Io { context, source })?;
         let root = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
-        let group = self.inner.cgroups.then(|| group(&limits, root)).flatten();
         let outside = spec.network.outside;
         let prepared = prepare(&self.inner, spec, &mut child, info, outside, tmp.as_ref().map(tempfile::TempDir::path));
-        let slirp = match prepared.await {
-            Ok(slirp) => slirp,
+        let prepared = match prepared.await {
+            Ok(prepared) => prepared,
             Err(error) => {
                 process_tree::kill_descendants(root);
                 let _ = child.start_kill();
@@ -168,8 +171,7 @@ impl Sandbox {
         let shared = Arc::new(Shared { root, kill: Notify::new(), memory_peak: AtomicU64::new(0) });
         let (publish, exit) = watch::channel(None);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let kind = self.inner.kind;
-        let guard = Guard { child, group, limits, kind, shared: shared.clone(), slirp, tmp };
+        let guard = Guard { child, group, limits, shared: shared.clone(), prepared, tmp, _inner: self.inner.clone() };
         tokio::spawn(async move { publish.send_replace(Some(guard.run().await)) });
         Ok(Sandboxed { stdout, stderr, killer: Killer { shared, exit } })
     }
@@ -203,7 +205,7 @@ fn check(inner: &Inner, spec: &Spec) -> Result<(), SpawnError> {
 
 type Started = (Child, Option<OwnedFd>);
 
-fn start(inner: &Inner, spec: &Spec) -> Result<Started, (&'static str, io::Error)> {
+fn start(inner: &Inner, spec: &Spec, group: Option<&Cgroup>) -> Result<Started, (&'static str, io::Error)> {
     let (mut command, info) = match inner.kind {
         Kind::Landlock => {
             let mut command = Command::new(&inner.settings.init_program);
@@ -225,15 +227,22 @@ fn start(inner: &Inner, spec: &Spec) -> Result<Started, (&'static str, io::Error
     };
     command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let (read, write) = info.unzip();
-    let child = on_spawner_thread(command, write.into_iter().collect()).map_err(|e| ("starting the program", e))?;
+    let entrances = group.map_or(Ok(Vec::new()), Cgroup::entrances).map_err(|e| ("a control group", e))?;
+    let child =
+        on_spawner_thread(command, write.into_iter().collect(), entrances).map_err(|e| ("starting the program", e))?;
     Ok((child, read))
 }
 
-fn group(limits: &Limits, root: i32) -> Option<Cgroup> {
+fn group(limits: &Limits) -> Option<Cgroup> {
     let memory = limits.memory_bytes.map(|bytes| bytes + OWN_MEMORY);
-    let group = Cgroup::create(memory, limits.processes.map(|count| count + OWN_PROCESSES))?;
-    group.add(root).ok()?;
-    Some(group)
+    Cgroup::create(memory, limits.processes.map(|count| count + OWN_PROCESSES))
+}
+
+#[derive(Default)]
+struct Prepared {
+    /// The first process of the sandbox's process namespace.
+    inside: Option<ProcessHandle>,
+    slirp: Option<Child>,
 }
 
 /// Sets the network up, then lets the init go by giving it its plan.
@@ -244,15 +253,16 @@ async fn prepare(
     info: Option<OwnedFd>,
     outside: bool,
     tmp: Option<&Path>,
-) -> Result<Option<Child>, SpawnError> {
+) -> Result<Prepared, SpawnError> {
     let failed = |context| move |source| SpawnError::Io { context, source };
-    let mut slirp = None;
+    let mut prepared = Prepared::default();
     let confinement = match (inner.kind, info) {
         (Kind::Bubblewrap, Some(info)) => {
             let inside = child_pid(info, child).await.map_err(failed("bubblewrap"))?;
+            prepared.inside = Some(ProcessHandle::open(inside).map_err(failed("bubblewrap"))?);
             if let (true, Some(program)) = (outside, &inner.slirp) {
                 let started = network::start_slirp(program, inside).await;
-                slirp = Some(started.map_err(|error| SpawnError::NoNetwork(error.to_string()))?);
+                prepared.slirp = Some(started.map_err(|error| SpawnError::NoNetwork(error.to_string()))?);
             }
             Confinement::Namespaces { blocked: if outside { network::blocked() } else { Vec::new() } }
         }
@@ -262,7 +272,7 @@ async fn prepare(
     let mut stdin = child.stdin.take().ok_or_else(|| SpawnError::Invalid("the sandbox has no input".into()))?;
     // An init that is gone already says why on stderr, and `wait` has its exit.
     let _ = tokio::time::timeout(START_TIMEOUT, stdin.write_all(&plan)).await;
-    Ok(slirp)
+    Ok(prepared)
 }
 
 fn reach(spec: &mut Spec, tmp: Option<&Path>) -> Reach {
@@ -302,9 +312,10 @@ struct Guard {
     child: Child,
     group: Option<Cgroup>,
     limits: Limits,
-    kind: Kind,
     shared: Arc<Shared>,
-    slirp: Option<Child>,
+    prepared: Prepared,
+    /// Keeps the files that are mounted.
+    _inner: Arc<Inner>,
     tmp: Option<tempfile::TempDir>,
 }
 
@@ -324,12 +335,17 @@ impl Guard {
                 }
             }
             if killed {
-                self.kill();
+                self.kill().await;
                 break self.child.wait().await;
             }
         };
         out_of_memory |= self.group.as_ref().is_some_and(Cgroup::out_of_memory);
-        if let Some(mut slirp) = self.slirp.take() {
+        if let Some(inside) = &self.prepared.inside {
+            // Bubblewrap tells the exit code before the last process of the namespace is dead.
+            inside.kill();
+            let _ = tokio::time::timeout(KILL_TIMEOUT, inside.ended()).await;
+        }
+        if let Some(mut slirp) = self.prepared.slirp.take() {
             let _ = slirp.start_kill();
             let _ = slirp.wait().await;
         }
@@ -355,29 +371,33 @@ impl Guard {
         (memory, processes)
     }
 
-    fn kill(&mut self) {
-        if self.kind == Kind::Landlock {
-            process_tree::kill_descendants(self.shared.root);
-        }
+    /// Ends everything but the process at the root, which ends by itself once all below it is dead.
+    async fn kill(&mut self) {
         if let Some(group) = &self.group {
-            group.kill();
+            group.kill_except(self.shared.root);
         }
-        // With bubblewrap, the end of the namespace's first process ends all others.
-        for pid in process_tree::descendants(self.shared.root) {
-            process_tree::kill_process(pid);
+        match &self.prepared.inside {
+            Some(inside) => inside.kill(),
+            // The init kills its tree and ends; before it has a handler for the signal it has no tree.
+            None => process_tree::terminate(self.shared.root),
         }
-        let _ = self.child.start_kill();
+        if tokio::time::timeout(KILL_TIMEOUT, self.child.wait()).await.is_err() {
+            process_tree::kill_descendants(self.shared.root);
+            let _ = self.child.start_kill();
+        }
     }
 }
 
-type Job = (Command, Vec<OwnedFd>, tokio::runtime::Handle, mpsc::SyncSender<io::Result<Child>>);
+type Job = (Command, [Vec<OwnedFd>; 2], tokio::runtime::Handle, mpsc::SyncSender<io::Result<Child>>);
 
 /// Starts a program from a thread that never ends: the kernel kills a sandbox when the *thread* that started it is
-/// gone (prctl(2), PR_SET_PDEATHSIG). The program inherits `keep` under the same numbers.
-pub fn on_spawner_thread(mut command: Command, keep: Vec<OwnedFd>) -> io::Result<Child> {
+/// gone (prctl(2), PR_SET_PDEATHSIG). The program inherits `keep` under the same numbers, and is in the
+/// control groups of `entrances` before it runs.
+pub fn on_spawner_thread(mut command: Command, keep: Vec<OwnedFd>, entrances: Vec<OwnedFd>) -> io::Result<Child> {
     static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
     let numbers: Vec<i32> = keep.iter().map(AsRawFd::as_raw_fd).collect();
-    // SAFETY: only async-signal-safe calls (prctl, fcntl) between fork and exec.
+    let groups: Vec<i32> = entrances.iter().map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: only async-signal-safe calls (prctl, fcntl, write) between fork and exec.
     unsafe {
         command.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
@@ -385,6 +405,11 @@ pub fn on_spawner_thread(mut command: Command, keep: Vec<OwnedFd>) -> io::Result
             }
             for number in &numbers {
                 if libc::fcntl(*number, libc::F_SETFD, 0) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            for group in &groups {
+                if libc::write(*group, c"0".as_ptr().cast(), 1) != 1 {
                     return Err(io::Error::last_os_error());
                 }
             }
@@ -404,6 +429,6 @@ pub fn on_spawner_thread(mut command: Command, keep: Vec<OwnedFd>) -> io::Result
     });
     let (answer, answered) = mpsc::sync_channel(1);
     let gone = || io::Error::other("the spawner thread is gone");
-    spawner.send((command, keep, tokio::runtime::Handle::current(), answer)).map_err(|_| gone())?;
+    spawner.send((command, [keep, entrances], tokio::runtime::Handle::current(), answer)).map_err(|_| gone())?;
     answered.recv().map_err(|_| gone())?
 }
