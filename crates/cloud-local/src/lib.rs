@@ -5,3 +5,9 @@ pub mod access_keys;
 mod stacks;
 mod store;
 pub mod wire;
+
+pub use store::{
+    Bucket, CompletedPart, DelimitedPage, LocalBlobs, LocalLogs, LocalParameters, LocalQueue, LocalRecords, LogGroup,
+    ObjectEvent, ObjectEventKind, Presigner, QueueCounts, QueueSettings, Store, StoreSettings, Upload, UploadId,
+    UploadPart,
+};

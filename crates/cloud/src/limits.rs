@@ -40,6 +40,10 @@ pub const SOCKET_LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// One record with its keys (bytes).
 pub const RECORD_MAX: usize = 400 * KIB;
+/// The partition part of a record key (bytes).
+pub const RECORD_PARTITION_MAX: usize = 2048;
+/// The sort part of a record key (bytes).
+pub const RECORD_SORT_MAX: usize = 1024;
 /// Writes in one transaction.
 pub const TRANSACTION_WRITES_MAX: usize = 100;
 /// One transaction (bytes).

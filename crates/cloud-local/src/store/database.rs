@@ -1,0 +1,246 @@
+//! One SQLite file: a single writer that commits in groups, and a few readers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use cloud::{Error, Result};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Writes that share one commit, at most.
+const GROUP_MAX: usize = 128;
+/// Writes that wait for the writer; more callers wait in turn.
+const WAITING_MAX: usize = 1024;
+/// Reads at the same time.
+const READERS_MAX: usize = 8;
+
+/// Tells what was being done when a cause arrived.
+pub(super) trait During<T> {
+    fn during(self, what: impl Into<String>) -> Result<T>;
+}
+
+impl<T, E: std::error::Error + Send + Sync + 'static> During<T> for Result<T, E> {
+    fn during(self, what: impl Into<String>) -> Result<T> {
+        self.map_err(|error| Error::other(what, error))
+    }
+}
+
+/// What became of the commit that a write was part of.
+#[derive(Clone, Copy)]
+enum Commit {
+    Done,
+    /// The whole group was rolled back.
+    Undone,
+    Unclear,
+}
+
+type Finish = Box<dyn FnOnce(Commit) + Send>;
+type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+
+/// A handle to one database file. Dropping the last one waits for the writes that were accepted.
+pub(super) struct Database {
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Database {
+    /// Opens or creates `path`. `schema` makes version 1; `Error::Invalid` when a newer program wrote the file.
+    pub(super) fn open(path: &Path, schema: &str, version: i64) -> Result<Self> {
+        let connection = Connection::open(path).during(format!("opening {}", path.display()))?;
+        prepare(&connection, schema, version, path)?;
+        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || write_groups(&connection, waiting))
+            .during("starting the store's writer")?;
+        let readers = Readers {
+            path: path.to_owned(),
+            idle: Mutex::new(Vec::new()),
+            turns: Arc::new(Semaphore::new(READERS_MAX)),
+        };
+        Ok(Self { jobs: Some(jobs), writer: Some(writer), readers: Arc::new(readers) })
+    }
+
+    /// Runs `work` alone in a transaction; the answer comes when it is on disk. Nothing of it stays on an error.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.write_then(work, |_| ()).await
+    }
+
+    /// As `write`; `after` runs once the write is on disk, even when the caller has gone away.
+    pub(super) async fn write_then<T, F, A>(&self, work: F, after: A) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let outcome = in_savepoint(connection, work);
+            Box::new(move |commit| {
+                let outcome = match (outcome, commit) {
+                    (Ok(value), Commit::Done) => {
+                        after(&value);
+                        Ok(value)
+                    }
+                    (Ok(_), Commit::Undone) => Err(Error::Unavailable("the store's disk".into())),
+                    (Ok(_), Commit::Unclear) => Err(Error::Unclear("a write to the store".into())),
+                    (Err(error), _) => Err(error),
+                };
+                // The caller may have gone away; the write stands.
+                let _ = answer.send(outcome);
+            })
+        });
+        let closed = || Error::Unavailable("the store, which is closing,".into());
+        self.jobs.as_ref().ok_or_else(closed)?.send(job).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| Error::Unclear("a write to the store".into()))?
+    }
+
+    /// Runs `work` on a reading connection, away from the async threads. It sees every acknowledged write.
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let readers = self.readers.clone();
+        let turn = readers.turns.clone().acquire_owned().await.during("waiting for a reader")?;
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            readers.with(work)
+        })
+        .await
+        .during("reading the store")?
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A write may hold the last handle to the store; the writer then ends by itself.
+        if let Some(writer) = self.writer.take()
+            && writer.thread().id() != std::thread::current().id()
+        {
+            // The writer catches panics of its jobs; there is nothing to report here.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Readers {
+    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let answer = work(&connection);
+        if connection.is_autocommit() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        answer
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)
+            .during(format!("opening {} for reading", self.path.display()))?;
+        connection
+            .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -8000;")
+            .during("preparing a reader")?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+}
+
+fn prepare(connection: &Connection, schema: &str, version: i64, path: &Path) -> Result<()> {
+    let pragmas = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000;
+        PRAGMA journal_size_limit = 67108864;";
+    let what = || format!("preparing {}", path.display());
+    connection.execute_batch(pragmas).during(what())?;
+    connection.set_prepared_statement_cache_capacity(128);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).during(what())?;
+    if found > version {
+        return Err(Error::Invalid(format!(
+            "{} was written by a newer version of this program (format {found}, this one knows {version})",
+            path.display()
+        )));
+    }
+    if found < version {
+        let script = format!("BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;");
+        connection.execute_batch(&script).during(what())?;
+    }
+    Ok(())
+}
+
+/// Runs one write; an error or a panic undoes it alone.
+fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    connection.prepare_cached("SAVEPOINT one").and_then(|mut sql| sql.execute([])).during("starting a write")?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)))
+        .unwrap_or_else(|_| Err(Error::other("writing to the store", "the write panicked")));
+    if connection.is_autocommit() {
+        return match outcome {
+            Ok(_) => Err(Error::Unavailable("the store's disk".into())),
+            Err(error) => Err(error),
+        };
+    }
+    if outcome.is_err() {
+        connection.execute_batch("ROLLBACK TO one").during("undoing a write")?;
+    }
+    connection.prepare_cached("RELEASE one").and_then(|mut sql| sql.execute([])).during("ending a write")?;
+    outcome
+}
+
+/// Takes waiting writes in groups: one commit, one flush, then every caller gets its answer.
+fn write_groups(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+    let mut finishes: Vec<Finish> = Vec::with_capacity(GROUP_MAX);
+    while let Some(first) = waiting.blocking_recv() {
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            // The job is dropped, which tells its caller; the next one tries anew.
+            tracing::error!(%error, "the store cannot begin a transaction");
+            continue;
+        }
+        let mut next = Some(first);
+        while let Some(job) = next {
+            finishes.push(job(connection));
+            let full = finishes.len() >= GROUP_MAX || connection.is_autocommit();
+            next = if full { None } else { waiting.try_recv().ok() };
+        }
+        let commit = commit(connection);
+        for finish in finishes.drain(..) {
+            finish(commit);
+        }
+    }
+}
+
+fn commit(connection: &Connection) -> Commit {
+    if connection.is_autocommit() {
+        // SQLite undid everything by itself: a full disk or a read/write error.
+        tracing::error!("the store's disk refused a transaction");
+        return Commit::Undone;
+    }
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => Commit::Done,
+        Err(error) => {
+            tracing::error!(%error, "the store cannot commit");
+            if !connection.is_autocommit()
+                && let Err(error) = connection.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "the store cannot roll back");
+            }
+            Commit::Unclear
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What is done at a start after whatever ended the last run, and what is thrown away in time.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cloud::{Millis, Result};
+use rusqlite::{Connection, params};
+
+use super::blobs::{Files, abandon};
+use super::database::During;
+use super::{Inner, Store, logs, records};
+
+/// How often what has expired is looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long the change feed is kept (Amazon DynamoDB Streams).
+const FEED_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Changes that are kept, however young.
+const FEED_CHANGES_MAX: i64 = 1_000_000;
+/// How long messages are kept (Amazon SQS, the longest it offers).
+const MESSAGES_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// How long an upload may stay incomplete.
+const UPLOADS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Rows removed in one transaction.
+const STEP: i64 = 1_000;
+
+/// What a start found.
+pub(super) struct Recovered {
+    pub(super) feed_end: i64,
+    pub(super) has_sealed: bool,
+}
+
+/// Gives back the leases of the last run (one process owns the data, so nobody holds them) and deletes blob files
+/// that no row names.
+pub(super) fn recover(database: &Path, files: &Files, now: Millis) -> Result<Recovered> {
+    let what = "recovering the store";
+    let connection = Connection::open(database).during(what)?;
+    connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL;").during(what)?;
+    let released = "UPDATE message SET lease = NULL, visible = ?1 WHERE lease IS NOT NULL";
+    connection.execute(released, params![now.0]).during(what)?;
+    let mut named = HashSet::new();
+    let sql = "SELECT file FROM blob WHERE file IS NOT NULL UNION ALL SELECT file FROM part";
+    let mut sql = connection.prepare(sql).during(what)?;
+    for file in sql.query_map([], |row| row.get::<_, String>(0)).during(what)? {
+        named.insert(file.during(what)?);
+    }
+    let orphans: Vec<String> = files.names()?.into_iter().filter(|name| !named.contains(name)).collect();
+    if !orphans.is_empty() {
+        tracing::info!(files = orphans.len(), "deleting blob files that nothing names");
+    }
+    orphans.iter().for_each(|name| files.remove(name));
+    let has_sealed = connection
+        .query_row("SELECT EXISTS (SELECT 1 FROM parameter WHERE sealed)", [], |row| row.get(0))
+        .during(what)?;
+    Ok(Recovered { feed_end: records::newest_change(&connection)?, has_sealed })
+}
+
+impl Store {
+    /// Throws away what has had its time: expired records, old changes, messages, log events, incomplete uploads.
+    /// Runs by itself about once a minute while something is written.
+    pub async fn sweep(&self) -> Result<()> {
+        self.inner.sweep().await
+    }
+}
+
+impl Inner {
+    /// Starts a sweep beside the caller when the last one is a minute old.
+    pub(super) fn sweep_when_due(self: &Arc<Self>) {
+        let (now, due) = (self.now().0, self.next_sweep.load(Ordering::Relaxed));
+        let next = now.saturating_add(i64::try_from(SWEEP_EVERY.as_millis()).unwrap_or(i64::MAX));
+        if now < due || self.next_sweep.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        let store = self.weak();
+        tokio::spawn(async move {
+            if let Some(store) = store.upgrade()
+                && let Err(error) = store.sweep().await
+            {
+                tracing::warn!(%error, "a sweep of the store stopped; the next one goes on");
+            }
+        });
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        let now = self.now();
+        let ago = |kept: Duration| Millis(now.0.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX)));
+        while self.main.write(move |connection| records::expire(connection, now, STEP)).await? > 0 {}
+        let before = ago(FEED_KEPT);
+        while self.main.write(move |connection| trim_feed(connection, before)).await? {}
+        let before = ago(MESSAGES_KEPT);
+        while self.main.write(move |connection| drop_messages(connection, before)).await? {}
+        let before = ago(UPLOADS_KEPT);
+        while let Some(released) = self.main.write(move |connection| abandon(connection, before)).await? {
+            let files = self.files.clone();
+            let remove = move || released.iter().for_each(|name| files.remove(name));
+            tokio::task::spawn_blocking(remove).await.during("removing an abandoned upload")?;
+        }
+        while self.logs.write(move |connection| logs::expire_step(connection, now)).await? {}
+        self.remove_dropped_events().await
+    }
+}
+
+/// Cuts the oldest changes off; `true` when there may be more. Positions before the cut are stale from then on.
+fn trim_feed(connection: &Connection, before: Millis) -> Result<bool> {
+    let what = "trimming the change feed";
+    let surplus = records::newest_change(connection)? - FEED_CHANGES_MAX;
+    let sql = "SELECT max(position) FROM
+        (SELECT position FROM change WHERE at < ?1 OR position <= ?2 ORDER BY position LIMIT ?3)";
+    let last: Option<i64> =
+        connection.query_row(sql, params![before.0, surplus, STEP], |row| row.get(0)).during(what)?;
+    let Some(last) = last else { return Ok(false) };
+    connection.execute("DELETE FROM change WHERE position <= ?1", params![last]).during(what)?;
+    connection.execute("UPDATE feed SET trimmed = max(trimmed, ?1)", params![last]).during(what)?;
+    Ok(true)
+}
+
+fn drop_messages(connection: &Connection, before: Millis) -> Result<bool> {
+    let sql = "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE sent < ?1 LIMIT ?2)";
+    connection.execute(sql, params![before.0, STEP]).during("removing old messages").map(|removed| removed > 0)
+}
