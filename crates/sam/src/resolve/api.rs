@@ -35,8 +35,8 @@ pub(crate) struct ApiDefaults {
     pub authorizer: Option<String>,
     pub authorizer_on_preflight: bool,
     pub api_key_required: bool,
-    /// The API has a definition of its own: events add no routes to it.
-    pub has_definition: bool,
+    /// The API has a definition of its own without `MergeDefinitions`: SAM adds no routes for events to it.
+    pub only_definition: bool,
 }
 
 /// A method as routes name it.
@@ -147,10 +147,12 @@ impl<'a> Building<'a> {
             return None;
         };
         let existing = known.routes.iter().find(|route| route.method == wanted.method && route.path == wanted.path);
-        if defaults.has_definition {
+        if defaults.only_definition {
             if existing.is_none() {
-                let message = format!("the definition of `{api}` has no {} {}", wanted.method, wanted.path);
-                node.problem(message);
+                let (method, path) = (&wanted.method, &wanted.path);
+                node.problem(format!(
+                    "the definition of `{api}` has no {method} {path}, and SAM adds it only with `MergeDefinitions: true`"
+                ));
             }
             return existing.map(|route| route.authorizer.clone());
         }

@@ -42,7 +42,7 @@ impl<'a> Building<'a> {
             authorizer: get("DefaultAuthorizer").and_then(|name| name.text()).filter(|name| name != "NONE"),
             authorizer_on_preflight: get("AddDefaultAuthorizerToCorsPreflight").is_none_or(|flag| flag.flag()),
             api_key_required: get("ApiKeyRequired").is_some_and(|flag| flag.flag()),
-            has_definition: false,
+            only_definition: false,
         };
         api.authorizers.insert("AWS_IAM".into(), authorizer(AuthorizerKind::Iam, None));
         self.api_defaults.insert(reading.logical.to_owned(), defaults);

@@ -22,7 +22,9 @@ impl<'a> Building<'a> {
             }
         }
         let Some(body) = properties.get("DefinitionBody").or_else(|| properties.get("Body")) else { return };
-        self.api_defaults.entry(reading.logical.to_owned()).or_default().has_definition = true;
+        let merged = properties.get("MergeDefinitions").is_some_and(|flag| flag.flag());
+        let rest = reading.kind != "AWS::Serverless::HttpApi";
+        self.api_defaults.entry(reading.logical.to_owned()).or_default().only_definition = rest && !merged;
         self.definition_settings(reading, &body);
         let Some(paths) = body.get("paths") else {
             body.problem("a definition has `paths`");
@@ -141,14 +143,14 @@ impl<'a> Building<'a> {
         }
     }
 
-    /// `security` of the operation, else of the definition; an API key is a scheme without an authorizer.
+    /// `security` of the operation, else of the definition. A scheme without an authorizer is an API key. As in SAM, an
+    /// empty list still gets the API's default authorizer; only `NONE: []` does not.
     fn security(&self, reading: &Reading<'a>, body: &Node<'a>, operation: &Node<'a>) -> WantedAuthorizer {
         let mut wanted = WantedAuthorizer::default();
         let Some(security) = operation.get("security").or_else(|| body.get("security")) else { return wanted };
-        wanted.name = Some("NONE".into());
         let known = self.app.apis.get(reading.logical).map(|api| &api.authorizers);
         for (name, scopes) in security.items().iter().flat_map(Node::entries) {
-            if known.is_some_and(|known| known.contains_key(name)) {
+            if name == "NONE" || known.is_some_and(|known| known.contains_key(name)) {
                 wanted.name = Some(name.to_owned());
                 wanted.scopes = scopes.texts();
             } else {
