@@ -1,1 +1,22 @@
-//! End-to-end tests live in `tests/`.
+//! What the end-to-end tests share: a platform of their own each, and clients as strangers write them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+
+mod client;
+mod platform;
+mod project;
+mod socket;
+pub mod tools;
+
+use std::path::PathBuf;
+
+pub use client::{Answer, Client};
+pub use platform::Platform;
+pub use project::{PERSON, Project, Team, join};
+pub use socket::{Socket, address};
+
+/// The repository's root folder.
+pub fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}

@@ -1,0 +1,145 @@
+//! A whole platform on free ports, ended with the test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{Client, root};
+
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// One running platform over its own data folder.
+pub struct Platform {
+    child: Child,
+    data: PathBuf,
+    _folder: Option<tempfile::TempDir>,
+    pub address: String,
+    pub services: String,
+    pub admin_email: String,
+    pub admin_password: String,
+}
+
+impl Platform {
+    /// Starts on an empty data folder.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self::launch(data, Some(folder), None)
+    }
+
+    /// Ends it without a word, as a power cut would, and starts it again on the same data.
+    pub fn kill_and_restart(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let (data, folder) = (self.data.clone(), self._folder.take());
+        let admin = (self.admin_email.clone(), self.admin_password.clone());
+        Self::launch(data, folder, Some(admin))
+    }
+
+    fn launch(data: PathBuf, folder: Option<tempfile::TempDir>, admin: Option<(String, String)>) -> Self {
+        let mut child = Command::new(program())
+            .current_dir(root())
+            .arg("--data")
+            .arg(&data)
+            .args(["--port", "0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let lines = lines(child.stdout.take().unwrap());
+        let said = read_until_ready(&mut child, &lines);
+        let value =
+            |name: &str| said.iter().find_map(|line| line.trim().strip_prefix(name).map(|rest| rest.trim().to_owned()));
+        let (admin_email, admin_password) = admin
+            .or_else(|| Some((value("email")?, value("password")?)))
+            .unwrap_or_else(|| panic!("no first admin in {said:#?}"));
+        Self {
+            child,
+            data,
+            _folder: folder,
+            address: value("address").unwrap_or_else(|| panic!("no address in {said:#?}")),
+            services: value("services").unwrap_or_else(|| panic!("no service endpoint in {said:#?}")),
+            admin_email,
+            admin_password,
+        }
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `host:port` of the gateway.
+    pub fn authority(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    pub fn port(&self) -> u16 {
+        self.authority().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    pub fn sign_in(&self, email: &str, password: &str) -> Client {
+        let answer = self.anonymous().post("/sessions", &json!({"email": email, "password": password})).expect(201);
+        self.anonymous().with_token(answer.json()["access_token"].as_str().unwrap())
+    }
+
+    pub fn admin(&self) -> Client {
+        self.sign_in(&self.admin_email, &self.admin_password)
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // The platform may be gone already, where a test ended it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary beside the tests: `target/<profile>/workroom`.
+pub(crate) fn program() -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    let program = folder.join("workroom");
+    assert!(program.exists(), "{} is not built: run `cargo xtask test`", program.display());
+    program
+}
+
+fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            // Nobody listens once the platform is ready; its output is still read, so that it never blocks.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+fn read_until_ready(child: &mut Child, lines: &Receiver<String>) -> Vec<String> {
+    let mut said = Vec::new();
+    loop {
+        match lines.recv_timeout(START_MAX) {
+            Ok(line) if line.trim_start().starts_with("ready") => return said,
+            Ok(line) => said.push(line),
+            Err(_) => {
+                let _ = child.kill();
+                panic!("the platform did not become ready: {said:#?}");
+            }
+        }
+    }
+}

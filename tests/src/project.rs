@@ -1,0 +1,97 @@
+//! People and projects for tests.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{Client, Platform};
+
+const JOB_MAX: Duration = Duration::from_secs(240);
+
+/// A platform with an admin and a person who is not one.
+pub struct Team {
+    pub platform: Platform,
+    pub admin: Client,
+    pub person: Client,
+}
+
+pub const PERSON: (&str, &str) = ("ada@example.com", "correct horse battery staple");
+
+impl Team {
+    pub fn start() -> Self {
+        let platform = Platform::start();
+        let admin = platform.admin();
+        let person = join(&platform, &admin, PERSON.0, "Ada", PERSON.1);
+        Self { platform, admin, person }
+    }
+
+    /// A project of the person's, from a starter.
+    pub fn project(&self, slug: &str, starter: &str) -> Project {
+        let body = json!({"slug": slug, "name": slug, "starter": starter});
+        self.person.post("/projects", &body).expect(201);
+        Project { slug: slug.to_owned(), client: self.person.clone() }
+    }
+}
+
+/// The admin creates an account, the person signs in.
+pub fn join(platform: &Platform, admin: &Client, email: &str, name: &str, password: &str) -> Client {
+    admin.post("/accounts", &json!({"email": email, "name": name, "password": password})).expect(201);
+    platform.sign_in(email, password)
+}
+
+pub struct Project {
+    pub slug: String,
+    pub client: Client,
+}
+
+impl Project {
+    pub fn path(&self, rest: &str) -> String {
+        format!("/projects/{}{rest}", self.slug)
+    }
+
+    /// A personal access token that git can use as its password.
+    pub fn token(&self) -> String {
+        let body = json!({"name": "test", "scopes": ["read", "write"]});
+        self.client.post("/tokens", &body).expect(201).json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The clone address with the token in it, as a person would paste it.
+    pub fn git_url(&self, platform: &Platform) -> String {
+        format!("http://ada:{}@{}/git/{}.git", self.token(), platform.authority(), self.slug)
+    }
+
+    pub fn build(&self, reference: &str) -> Value {
+        let job = self.client.post(&self.path("/builds"), &json!({"ref": reference})).expect(202).json();
+        self.wait(job["id"].as_str().unwrap())
+    }
+
+    pub fn deploy(&self, environment: &str, reference: &str) -> Value {
+        let path = self.path(&format!("/environments/{environment}/release"));
+        let job = self.client.put(&path, &json!({"ref": reference})).expect(202).json();
+        self.wait(job["id"].as_str().unwrap())
+    }
+
+    /// The job once it is final.
+    pub fn wait(&self, job: &str) -> Value {
+        let end = Instant::now() + JOB_MAX;
+        loop {
+            let found = self.client.get(&self.path(&format!("/jobs/{job}"))).expect(200).json();
+            if !["queued", "running"].contains(&found["state"].as_str().unwrap()) {
+                return found;
+            }
+            assert!(Instant::now() < end, "{found:#}\n{}", self.log(job));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn log(&self, job: &str) -> String {
+        self.client.get(&self.path(&format!("/jobs/{job}/log"))).text()
+    }
+
+    /// The job, when it succeeded; the test ends with its log otherwise.
+    #[track_caller]
+    pub fn succeeded(&self, job: Value) -> Value {
+        assert_eq!(job["state"], "succeeded", "{job:#}\n{}", self.log(job["id"].as_str().unwrap()));
+        job
+    }
+}
