@@ -36,16 +36,6 @@ pub fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The first line that `command` prints, when it can be run at all.
-pub fn first_line(command: &mut Command) -> Option<String> {
-    let output = command.output().ok()?;
-    if !output.status.success() {
-        return None;
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    text.lines().next().map(str::to_owned)
-}
-
 /// Replaces this process, so that signals reach the program itself.
 pub fn replace_with(command: &mut Command) -> Result<()> {
     use std::os::unix::process::CommandExt;

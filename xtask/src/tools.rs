@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::run::{first_line, program, root, succeed};
+use crate::run::{program, root, succeed};
 
 /// Python packages of the tests, pinned.
 const PYTHON_PACKAGES: [&str; 4] =
@@ -34,17 +34,26 @@ const TO_RUN_USERS_CODE: &[Tool] = &[
         debian: "slirp4netns",
     },
     Tool { name: "python3", version: &["--version"], purpose: "Python functions", debian: "python3" },
+    Tool { name: "pip", version: &["-m", "pip", "--version"], purpose: "Python builds", debian: "python3-pip" },
     Tool { name: "node", version: &["--version"], purpose: "Node functions", debian: "nodejs" },
     Tool { name: "npm", version: &["--version"], purpose: "Node builds and front ends", debian: "npm" },
     Tool { name: "make", version: &["--version"], purpose: "Makefile builds", debian: "make" },
 ];
 
 /// What the tests use besides.
-const TO_TEST: &[Tool] =
-    &[Tool { name: "git", version: &["--version"], purpose: "the stock client of the Git tests", debian: "git" }];
+const TO_TEST: &[Tool] = &[
+    Tool { name: "git", version: &["--version"], purpose: "the stock client of the Git tests", debian: "git" },
+    Tool {
+        name: "venv",
+        version: &["-c", "import ensurepip"],
+        purpose: "the tests' Python tools",
+        debian: "python3-venv",
+    },
+];
 
 fn present(tool: &Tool) -> bool {
-    first_line(program(tool.name).args(tool.version)).is_some()
+    let name = if matches!(tool.name, "pip" | "venv") { "python3" } else { tool.name };
+    program(name).args(tool.version).output().is_ok_and(|output| output.status.success())
 }
 
 fn missing<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Vec<&'a Tool> {
