@@ -1,1 +1,11 @@
-//! See ARCHITECTURE.md.
+//! The whole platform in one process: the gateway that stands where API Gateway, SQS and DynamoDB Streams stand on
+//! AWS, in front of the same functions.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod events;
+pub mod functions;
+pub mod gateway;
+pub mod http;
+pub mod socket;
+pub mod sources;

@@ -1,1 +1,3 @@
+//! The binary `workroom`.
+
 fn main() {}

@@ -1,0 +1,13 @@
+//! HTTP/1.1 from the socket to a checked request: strict framing, bounded heads and bodies, no HTTP/2.
+//!
+//! **Invariant**: nothing behind this module sees a request whose head was not checked.
+
+mod body;
+mod head;
+mod reply;
+mod server;
+
+pub use body::{BodyError, BodyLimits, read_body};
+pub use head::{HeadError, Target, check_head};
+pub use reply::{Reply, ReplyBody, empty, full, problem, streamed};
+pub use server::{Door, ServerLimits, serve};
