@@ -1,1 +1,128 @@
-//! See ARCHITECTURE.md.
+//! Projects, drafts, commits, jobs, releases, environments, files and events: what Workroom is about.
+//!
+//! Every public method that takes a [`Caller`] checks the permission first, on the value that it then uses. What the
+//! caller may not see is [`Error::NotFound`], in the same words as what does not exist. Methods without a `Caller`
+//! are for the platform's own workers and consumers; no route reaches them.
+//!
+//! **Invariant**: no HTTP and no Lambda in here.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod caller;
+mod commits;
+mod connections;
+mod core;
+mod drafts;
+mod environments;
+mod error;
+mod events;
+mod expected;
+mod files;
+mod ids;
+mod jobs;
+mod keys;
+mod logs;
+mod members;
+mod page;
+mod policy;
+mod projects;
+mod releases;
+mod repository;
+mod stack;
+mod starters;
+
+use std::sync::Arc;
+
+pub use caller::Caller;
+pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
+pub use connections::{Connection, Connections, Subscribed, TailMessage, TailTarget};
+pub use core::{DomainSettings, Quotas, StackLogs, StarterSource};
+pub use drafts::{Draft, Drafts, SaveDraft};
+pub use environments::{CREDENTIALS_LIFE, DeployTarget, Environment, Environments, InvocationEvent, Publish};
+pub use error::{Error, InvalidCode, Result};
+pub use events::{Author, EventEnvelope, Events, NewEvent};
+pub use expected::Expected;
+pub use files::{Files, NewUpload, StoredFile, Upload};
+pub use ids::{EnvironmentName, FileId, JobId, LeaseId, ReleaseId, Slug};
+pub use jobs::{
+    ATTEMPTS_MAX, DeploySource, HEARTBEAT, Job, JobKind, JobMessage, JobState, Jobs, LEASE, Lease, LeaseState, Outcome,
+    Progress, RESULT_BYTES_MAX, Started, Swept, log_group,
+};
+pub use logs::{LineKind, LogLine, LogLines, Logs, LogsQuery, RequestFigures};
+pub use members::{Member, Members};
+pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
+pub use projects::{NewProject, Project, ProjectUpdate, Projects};
+pub use releases::{Artifact, ArtifactKind, Build, Release, Releases, artifact_key};
+pub use repository::{Branch, FILE_READ_MAX, Repository, Tree};
+pub use starters::{Starter, Starters};
+
+/// The whole domain over one set of ports. Cheap to share behind an `Arc`.
+pub struct Domain {
+    pub projects: Projects,
+    pub members: Members,
+    pub events: Events,
+    pub repository: Repository,
+    pub drafts: Drafts,
+    pub commits: Commits,
+    pub jobs: Jobs,
+    pub releases: Releases,
+    pub environments: Environments,
+    pub files: Files,
+    pub logs: Logs,
+    pub starters: Starters,
+    pub connections: Connections,
+    core: Arc<core::Core>,
+}
+
+impl Domain {
+    pub fn new(settings: DomainSettings) -> Self {
+        let core = Arc::new(core::Core::new(settings));
+        Self {
+            projects: Projects::new(core.clone()),
+            members: Members::new(core.clone()),
+            events: Events::new(core.clone()),
+            repository: Repository::new(core.clone()),
+            drafts: Drafts::new(core.clone()),
+            commits: Commits::new(core.clone()),
+            jobs: Jobs::new(core.clone()),
+            releases: Releases::new(core.clone()),
+            environments: Environments::new(core.clone()),
+            files: Files::new(core.clone()),
+            logs: Logs::new(core.clone()),
+            starters: Starters::new(core.clone()),
+            connections: Connections::new(core.clone()),
+            core,
+        }
+    }
+
+    /// Where artifacts and files lie; for the worker.
+    pub fn blobs(&self) -> &Arc<dyn cloud::Blobs> {
+        &self.core.blobs
+    }
+
+    /// Where releases run; for the worker.
+    pub fn stacks(&self) -> &Arc<dyn cloud::Stacks> {
+        &self.core.stacks
+    }
+
+    pub fn identity(&self) -> &Arc<identity::Identity> {
+        &self.core.identity
+    }
+
+    pub fn clock(&self) -> &Arc<dyn cloud::Clock> {
+        &self.core.clock
+    }
+
+    /// For the worker: runs and ends the jobs that the domain does by itself (`Remove`, `Purge`). `None` for those
+    /// that need a builder: the worker runs and finishes them.
+    pub async fn perform(&self, job: &Job, lease: &Lease) -> Option<Result<Job>> {
+        match &job.kind {
+            JobKind::Build | JobKind::Deploy { .. } => None,
+            JobKind::Remove { environment } => Some(self.environments.take_down(lease, environment).await),
+            JobKind::Purge => Some(match self.projects.purge(&lease.project).await {
+                Ok(()) => self.jobs.finish(lease, Outcome::Succeeded { result: serde_json::json!({}) }).await,
+                Err(error) => Err(error),
+            }),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Commits made over REST: a chosen set of drafts and changes, at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cloud::{Expect, Write};
+use git_store::{Commit, CommitFiles, FileChange, FileMode};
+use identity::{AccountId, Permission, ProjectId};
+
+use crate::core::Core;
+use crate::policy::ProjectPolicy;
+use crate::repository::{parse_branch, parse_oid, parse_path};
+use crate::starters::signature;
+use crate::{Caller, Error, Result, drafts, keys};
+
+/// A commit message (bytes).
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Drafts and changes in one commit.
+pub const CHANGES_MAX: usize = 1_000;
+/// Drafts removed in the commit's own transaction: it has 100 writes, and needs some for refs and the journal.
+const DRAFTS_ALONG_MAX: usize = 80;
+
+/// One step of a commit that is not a draft.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Put { path: String, bytes: Bytes, executable: Option<bool> },
+    Delete { path: String },
+    Move { from: String, to: String },
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct NewCommit {
+    pub branch: String,
+    /// Where the branch must point; may be left out only when the branch does not exist yet.
+    pub expected_head: Option<String>,
+    pub message: String,
+    /// Paths of the caller's drafts on the branch.
+    pub drafts: Vec<String>,
+    /// Applied after the drafts, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Makes commits.
+#[derive(Clone)]
+pub struct Commits {
+    core: Arc<Core>,
+}
+
+struct Taken {
+    changes: Vec<FileChange>,
+    /// The drafts that go when the commit is made.
+    removals: Vec<Write>,
+}
+
+impl Commits {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Commits drafts and changes to a branch. The drafts taken are gone with the commit, those saved anew in
+    /// between are not lost: the commit is then refused.
+    pub async fn create(&self, caller: &Caller, project: &str, new: NewCommit) -> Result<Commit> {
+        let project = self.core.project(caller, project, Permission::WriteCode).await?;
+        let repository = project.repository()?;
+        let branch = parse_branch("branch", &new.branch)?;
+        let message = checked_message(&new.message)?;
+        if new.drafts.len() + new.changes.len() > CHANGES_MAX {
+            return Err(Error::invalid("changes", format!("A commit has at most {CHANGES_MAX} drafts and changes.")));
+        }
+        let expected_head = new.expected_head.as_deref().map(parse_oid).transpose()?;
+        if expected_head.is_none() {
+            self.refuse_existing(&project.id, &branch).await?;
+        }
+        let mut taken = self.take(&project.id, &caller.principal.account, &branch, &new.drafts).await?;
+        for change in new.changes {
+            taken.changes.push(file_change(change)?);
+        }
+        if taken.changes.is_empty() {
+            return Err(Error::invalid("changes", "The commit would change nothing."));
+        }
+        let later = taken.removals.split_off(taken.removals.len().min(DRAFTS_ALONG_MAX));
+        let author = signature(&self.core, caller);
+        let request = CommitFiles {
+            branch,
+            expected_head,
+            author: author.clone(),
+            committer: author,
+            message,
+            changes: taken.changes,
+            push_id: self.push_id(caller, &project.id),
+        };
+        let policy = ProjectPolicy::new(&self.core, caller, &project, taken.removals).await?;
+        let commit = self.core.git.commit_files(&repository, request, &policy).await;
+        let commit = commit.map_err(|e| Error::git(e, "path", "changes"))?;
+        self.remove(later).await;
+        Ok(commit)
+    }
+
+    async fn refuse_existing(&self, project: &ProjectId, branch: &git_store::BranchName) -> Result<()> {
+        match crate::repository::resolve(&self.core, project, branch.to_ref().as_str()).await {
+            Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(Error::PreconditionRequired("Send expected_head: the commit that you saw at the branch.")),
+        }
+    }
+
+    async fn take(
+        &self,
+        project: &ProjectId,
+        account: &AccountId,
+        branch: &git_store::BranchName,
+        paths: &[String],
+    ) -> Result<Taken> {
+        let mut taken = Taken { changes: Vec::new(), removals: Vec::new() };
+        for raw in paths.iter().collect::<BTreeSet<_>>() {
+            let path = parse_path("drafts", raw)?;
+            let draft = drafts::find(&self.core, project, account, branch, &path).await?;
+            let draft = draft.ok_or(Error::NotFound("draft"))?;
+            let bytes = drafts::content(&self.core, project, &draft.value).await?;
+            let key = keys::draft(project, account, branch, &path);
+            taken.changes.push(FileChange::Put { path, bytes, mode: draft.value.mode() });
+            taken.removals.push(Write::Delete { key, expect: Expect::At(draft.version) });
+        }
+        Ok(taken)
+    }
+
+    /// Drafts past what fits into the commit's transaction. One that stays behind equals the committed file.
+    async fn remove(&self, removals: Vec<Write>) {
+        for removal in removals {
+            if let Err(error) = self.core.records.transact(vec![removal]).await {
+                tracing::warn!(%error, "a committed draft stays");
+            }
+        }
+    }
+
+    /// The same for a repeated request, so that a lost answer does not become a second commit.
+    fn push_id(&self, caller: &Caller, project: &ProjectId) -> String {
+        match &caller.idempotency_token {
+            Some(token) => {
+                let whole = format!("{}\n{project}\n{token}", caller.principal.account);
+                cloud::Sha256Digest::of(whole.as_bytes()).to_string()
+            }
+            None => self.core.ulid(),
+        }
+    }
+}
+
+fn file_change(change: Change) -> Result<FileChange> {
+    Ok(match change {
+        Change::Put { path, bytes, executable } => FileChange::Put {
+            path: parse_path("changes", &path)?,
+            bytes,
+            mode: executable.map(|on| if on { FileMode::Executable } else { FileMode::Plain }),
+        },
+        Change::Delete { path } => FileChange::Delete { path: parse_path("changes", &path)? },
+        Change::Move { from, to } => {
+            FileChange::Move { from: parse_path("changes", &from)?, to: parse_path("changes", &to)? }
+        }
+    })
+}
+
+/// A message with `\n` line ends and one at its end.
+fn checked_message(raw: &str) -> Result<String> {
+    if raw.len() > MESSAGE_BYTES_MAX {
+        return Err(Error::TooLarge(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.").into()));
+    }
+    let text = raw.replace("\r\n", "\n").replace('\r', "\n");
+    if text.trim().is_empty() || text.contains('\0') {
+        return Err(Error::invalid("message", "The commit message has text, and no NUL."));
+    }
+    Ok(format!("{}\n", text.trim_end()))
+}

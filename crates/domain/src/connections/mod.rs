@@ -1,0 +1,258 @@
+//! Open sockets: who is connected, and which projects and logs they follow.
+//!
+//! **Invariant**: a live subscription has been sent every event up to its `delivered` sequence, in order. A new one
+//! replays first and becomes live in a transaction that fails if an event was written meanwhile, so that between
+//! replay and live delivery nothing is lost. Membership is checked again at each delivery.
+
+mod delivery;
+mod tail;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloud::limits::{SOCKET_LIFE_MAX, SOCKET_MESSAGE_MAX};
+use cloud::{ConnectionId, Expect, Millis, Posted, RangeQuery, Record, Version, Write};
+use identity::{AccountId, Permission, Principal, ProjectId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::core::Core;
+use crate::events::{EventEnvelope, Events};
+use crate::{Caller, Error, Result, keys};
+
+pub use tail::{TailMessage, TailTarget};
+
+/// Events that a subscription replays at most; a cursor older than that reads the list of events first.
+pub const REPLAY_MAX: u64 = 5_000;
+const REPLAY_PAGE: usize = 100;
+/// A replay that takes longer has died with its function: live delivery takes over.
+const REPLAY_LIFE: Duration = Duration::from_secs(60);
+
+/// An open socket.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub id: ConnectionId,
+    pub principal: Principal,
+}
+
+/// What a subscription started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    pub project: ProjectId,
+    /// The last sequence that the client has when live delivery begins.
+    pub sequence: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct ConnectionRecord {
+    v: u32,
+    context: BTreeMap<String, String>,
+    opened: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phase {
+    Replaying,
+    Live,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SubscriptionRecord {
+    v: u32,
+    connection: ConnectionId,
+    account: AccountId,
+    phase: Phase,
+    delivered: u64,
+    since: Millis,
+}
+
+/// Opens, feeds and closes sockets.
+#[derive(Clone)]
+pub struct Connections {
+    core: Arc<Core>,
+}
+
+impl Connections {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Notes a new connection of a proven principal.
+    pub async fn open(&self, connection: &ConnectionId, principal: &Principal) -> Result<()> {
+        let now = self.core.clock.now();
+        let record = ConnectionRecord { v: 1, context: principal.to_context(), opened: now };
+        self.core
+            .records
+            .transact(vec![self.kept(keys::connection(&connection.0), json!(record), Expect::Anything)])
+            .await?;
+        Ok(())
+    }
+
+    /// A write of something that is of no use once the connection must be closed.
+    fn kept(&self, key: cloud::RecordKey, value: Value, expect: Expect) -> Write {
+        let expires = Some(self.core.clock.now().plus(SOCKET_LIFE_MAX + Duration::from_secs(600)));
+        Write::Put { key, value, expect, expires }
+    }
+
+    /// Forgets a connection with all it followed. May be called again.
+    pub async fn close(&self, connection: &ConnectionId) -> Result<()> {
+        for record in self.of_connection(connection, "").await? {
+            let mut writes = vec![Write::Delete { key: record.key.clone(), expect: Expect::Anything }];
+            if let Some(project) = project_of(&record) {
+                writes.push(Write::Delete { key: keys::subscriber(&project, &connection.0), expect: Expect::Anything });
+            }
+            self.core.records.transact(writes).await?;
+        }
+        Ok(())
+    }
+
+    async fn of_connection(&self, connection: &ConnectionId, prefix: &str) -> Result<Vec<Record>> {
+        let range = RangeQuery {
+            partition: keys::connection_partition(&connection.0),
+            prefix: prefix.into(),
+            limit: 200,
+            ..RangeQuery::default()
+        };
+        Ok(self.core.records.query(range).await?.records)
+    }
+
+    /// Who is at the other end; `Error::NotFound` when the connection is not open, or its account is disabled.
+    pub async fn caller(&self, connection: &ConnectionId) -> Result<Caller> {
+        let stored = self.core.read::<ConnectionRecord>(&keys::connection(&connection.0)).await?;
+        let context = stored.ok_or(Error::NotFound("connection"))?.value.context;
+        let principal = Principal::from_context(&context).map_err(|e| Error::internal("reading a connection", e))?;
+        match self.core.identity.accounts().get(&principal.account).await {
+            Ok(account) if !account.disabled => Ok(Caller::new(principal, format!("connection-{connection}"))),
+            Ok(_) | Err(identity::Error::NotFound(_)) => Err(Error::NotFound("connection")),
+            Err(error) => Err(Error::identity(error, "connection")),
+        }
+    }
+
+    /// Follows a project's events from the sequence `after`, or from now. Sends what there is, in order, before it
+    /// returns; from then on `deliver` sends.
+    pub async fn subscribe(&self, connection: &ConnectionId, project: &str, after: Option<u64>) -> Result<Subscribed> {
+        let caller = self.caller(connection).await?;
+        let project = self.core.project(&caller, project, Permission::ReadProject).await?;
+        self.refuse_too_many(connection, &project.id).await?;
+        let (head, _) = Events::new(self.core.clone()).head(&project.id).await?;
+        let after = after.unwrap_or(head);
+        if after > head || head - after > REPLAY_MAX {
+            return Err(Error::invalid_cursor());
+        }
+        let record = SubscriptionRecord {
+            v: 1,
+            connection: connection.clone(),
+            account: caller.principal.account.clone(),
+            phase: Phase::Replaying,
+            delivered: after,
+            since: self.core.clock.now(),
+        };
+        let key = keys::subscriber(&project.id, &connection.0);
+        let writes = vec![
+            self.kept(key, json!(record), Expect::Anything),
+            self.kept(keys::connection_project(&connection.0, &project.id), json!({}), Expect::Anything),
+        ];
+        let versions = self.core.records.transact(writes).await?;
+        let version = versions.into_iter().next().flatten().ok_or(Error::Unavailable("The store"))?;
+        let told = json!({ "type": "subscribed", "project": project.id, "slug": project.slug, "after": after });
+        self.post(connection, &told).await?;
+        let sequence = self.replay(&project.id, record, version).await?;
+        Ok(Subscribed { project: project.id, sequence })
+    }
+
+    async fn refuse_too_many(&self, connection: &ConnectionId, project: &ProjectId) -> Result<()> {
+        let most = self.core.quotas.subscriptions_per_connection;
+        let own = keys::connection_project(&connection.0, project);
+        let others = self.of_connection(connection, "project#").await?.into_iter().filter(|r| r.key != own).count();
+        if others >= most {
+            return Err(Error::Quota(format!("A connection follows at most {most} projects.").into()));
+        }
+        Ok(())
+    }
+
+    /// Sends events until the newest is sent, then makes the subscription live. A newer subscription of the same
+    /// connection ends it.
+    async fn replay(&self, project: &ProjectId, mut record: SubscriptionRecord, version: Version) -> Result<u64> {
+        let events = Events::new(self.core.clone());
+        loop {
+            let page = events.after(project, record.delivered, REPLAY_PAGE).await?;
+            for event in &page {
+                if self.post_event(&record.connection, event).await? == Posted::Gone {
+                    self.close(&record.connection).await?;
+                    return Ok(record.delivered);
+                }
+                record.delivered = event.sequence;
+            }
+            if !page.is_empty() {
+                continue;
+            }
+            let (head, head_version) = events.head(project).await?;
+            if head > record.delivered {
+                continue;
+            }
+            record.phase = Phase::Live;
+            let key = keys::subscriber(project, &record.connection.0);
+            let own = key.to_string();
+            let writes = vec![
+                Write::Check {
+                    key: keys::event_head(project),
+                    expect: head_version.map_or(Expect::Absent, Expect::At),
+                },
+                self.kept(key, json!(record), Expect::At(version.clone())),
+            ];
+            match self.core.records.transact(writes).await {
+                // Unsubscribed, or subscribed again, meanwhile.
+                Err(cloud::Error::ConditionFailed { key, .. }) if key == own => return Ok(record.delivered),
+                Err(error) if error.is_condition_failed() => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Ok(record.delivered),
+            }
+        }
+    }
+
+    /// Stops following a project; succeeds when it was not followed.
+    pub async fn unsubscribe(&self, connection: &ConnectionId, project: &str) -> Result<()> {
+        let caller = self.caller(connection).await?;
+        let project = self.core.project(&caller, project, Permission::ReadProject).await?;
+        self.drop_subscription(connection, &project.id).await
+    }
+
+    async fn drop_subscription(&self, connection: &ConnectionId, project: &ProjectId) -> Result<()> {
+        let keys = [keys::subscriber(project, &connection.0), keys::connection_project(&connection.0, project)];
+        let writes = keys.map(|key| Write::Delete { key, expect: Expect::Anything });
+        self.core.records.transact(writes.into()).await?;
+        Ok(())
+    }
+
+    /// Sends one message to a connection.
+    pub async fn post(&self, connection: &ConnectionId, message: &Value) -> Result<Posted> {
+        let text = message.to_string();
+        if text.len() > SOCKET_MESSAGE_MAX {
+            return Err(Error::TooLarge("A socket message has at most 128 KiB.".into()));
+        }
+        match self.core.sockets.post(connection, Bytes::from(text)).await {
+            Err(cloud::Error::Unavailable(_)) => {
+                // It does not read. Better a clean reconnect from its cursor than a growing buffer.
+                self.core.sockets.close(connection).await?;
+                Ok(Posted::Gone)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn post_event(&self, connection: &ConnectionId, event: &EventEnvelope) -> Result<Posted> {
+        let message = json!({ "type": "event", "sequence": event.sequence, "event": event });
+        if message.to_string().len() <= SOCKET_MESSAGE_MAX {
+            return self.post(connection, &message).await;
+        }
+        let short = EventEnvelope { detail: json!({ "truncated": true }), ..event.clone() };
+        self.post(connection, &json!({ "type": "event", "sequence": event.sequence, "event": short })).await
+    }
+}
+
+fn project_of(record: &Record) -> Option<ProjectId> {
+    ProjectId::parse(record.key.sort.strip_prefix("project#")?).ok()
+}

@@ -1,0 +1,196 @@
+//! What every part of the domain stands on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cloud::{
+    Blobs, Clock, Entropy, Logs, Parameters, Queue, Record, RecordKey, Records, Sockets, StackName, Stacks, Version,
+};
+use git_store::GitStore;
+use identity::{Denied, Identity, Permission, ProjectId, decide};
+use serde::de::DeserializeOwned;
+
+use crate::events::{Author, Journal, NewEvent};
+use crate::projects::{Project, ProjectRecord};
+use crate::{Caller, Error, Result, Slug, keys};
+
+/// Gives the logs of one stack. On one machine each stack is an account of its own; on AWS all are one.
+pub type StackLogs = Arc<dyn Fn(&StackName) -> Arc<dyn Logs> + Send + Sync>;
+
+/// Where the starters come from.
+#[derive(Clone, Debug)]
+pub enum StarterSource {
+    /// A folder with a folder for each starter.
+    Folder(PathBuf),
+    /// Blobs under `starters/{name}/`.
+    Blobs,
+}
+
+/// What a domain is made of.
+pub struct DomainSettings {
+    pub records: Arc<dyn Records>,
+    pub blobs: Arc<dyn Blobs>,
+    pub jobs_queue: Arc<dyn Queue>,
+    pub tail_queue: Arc<dyn Queue>,
+    pub sockets: Arc<dyn Sockets>,
+    /// The platform's own logs: those of jobs.
+    pub logs: Arc<dyn Logs>,
+    /// The logs of users' functions.
+    pub stack_logs: StackLogs,
+    pub parameters: Arc<dyn Parameters>,
+    pub stacks: Arc<dyn Stacks>,
+    pub git: GitStore,
+    pub identity: Arc<Identity>,
+    pub starters: StarterSource,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub quotas: Quotas,
+}
+
+/// Limits of use; sizes in bytes.
+#[derive(Clone, Debug)]
+pub struct Quotas {
+    pub projects_per_account: usize,
+    pub drafts_per_branch: usize,
+    pub draft_bytes: u64,
+    pub open_jobs_per_project: usize,
+    pub files_bytes_per_project: u64,
+    pub pending_uploads_per_project: usize,
+    pub subscriptions_per_connection: usize,
+    pub tails_per_connection: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            projects_per_account: 500,
+            drafts_per_branch: 1_000,
+            draft_bytes: 4 * 1024 * 1024,
+            open_jobs_per_project: 20,
+            files_bytes_per_project: 20 * 1024 * 1024 * 1024,
+            pending_uploads_per_project: 100,
+            subscriptions_per_connection: 20,
+            tails_per_connection: 10,
+        }
+    }
+}
+
+/// The ports and the journal, shared by every part.
+pub(crate) struct Core {
+    pub records: Arc<dyn Records>,
+    pub blobs: Arc<dyn Blobs>,
+    pub jobs_queue: Arc<dyn Queue>,
+    pub tail_queue: Arc<dyn Queue>,
+    pub sockets: Arc<dyn Sockets>,
+    pub logs: Arc<dyn Logs>,
+    pub stack_logs: StackLogs,
+    pub stacks: Arc<dyn Stacks>,
+    pub git: GitStore,
+    pub identity: Arc<Identity>,
+    pub starters: StarterSource,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub quotas: Quotas,
+    pub journal: Journal,
+}
+
+impl Core {
+    pub(crate) fn new(settings: DomainSettings) -> Self {
+        let journal = Journal::new(settings.records.clone(), settings.clock.clone(), settings.entropy.clone());
+        Self {
+            records: settings.records,
+            blobs: settings.blobs,
+            jobs_queue: settings.jobs_queue,
+            tail_queue: settings.tail_queue,
+            sockets: settings.sockets,
+            logs: settings.logs,
+            stack_logs: settings.stack_logs,
+            stacks: settings.stacks,
+            git: settings.git,
+            identity: settings.identity,
+            starters: settings.starters,
+            clock: settings.clock,
+            entropy: settings.entropy,
+            quotas: settings.quotas,
+            journal,
+        }
+    }
+
+    /// The project that `raw` (slug or id) names, if the caller may do this in it. A project that the caller may
+    /// not see gives the same answer after the same reads as one that does not exist.
+    pub(crate) async fn project(&self, caller: &Caller, raw: &str, permission: Permission) -> Result<Project> {
+        self.stored_project(caller, raw, permission).await.map(|stored| stored.value.view(&stored.version))
+    }
+
+    pub(crate) async fn stored_project(
+        &self,
+        caller: &Caller,
+        raw: &str,
+        permission: Permission,
+    ) -> Result<Stored<ProjectRecord>> {
+        let id = self.project_id(raw).await?;
+        let stored: Option<Stored<ProjectRecord>> = self.read(&keys::project(&id)).await?;
+        let role = self.identity.members().role_of(&id, &caller.principal.account).await;
+        let role = role.map_err(|error| Error::identity(error, "project"))?;
+        let decision = decide(&caller.principal, &id, role, permission);
+        match (stored.filter(|s| !s.value.deleted), decision) {
+            (Some(stored), Ok(())) => Ok(stored),
+            (None, _) | (_, Err(Denied::NotFound)) => Err(Error::NotFound("project")),
+            (Some(_), Err(Denied::Forbidden)) => {
+                Err(Error::Forbidden("Your role in this project does not allow this.".into()))
+            }
+        }
+    }
+
+    /// The id that `raw` stands for; an id that is nobody's when it stands for none.
+    async fn project_id(&self, raw: &str) -> Result<ProjectId> {
+        Ok(self.named_project(raw).await?.unwrap_or_else(nobodys_project))
+    }
+
+    /// The id that `raw`, a slug or an id, stands for. Says nothing about who may see the project.
+    pub(crate) async fn named_project(&self, raw: &str) -> Result<Option<ProjectId>> {
+        if let Ok(id) = ProjectId::parse(raw) {
+            return Ok(Some(id));
+        }
+        let Ok(slug) = Slug::parse(raw) else { return Ok(None) };
+        let named = self.records.get(&keys::slug(&slug)).await?;
+        Ok(named.and_then(|record| ProjectId::parse(record.value.get("project")?.as_str()?).ok()))
+    }
+
+    /// Makes `writes` with their events, as the caller.
+    pub(crate) async fn commit(
+        &self,
+        project: &ProjectId,
+        caller: &Caller,
+        events: &[NewEvent],
+        writes: Vec<cloud::Write>,
+    ) -> cloud::Result<Vec<Option<Version>>> {
+        self.journal.commit(project, &Author::of(caller), events, writes).await
+    }
+
+    pub(crate) async fn read<T: DeserializeOwned>(&self, key: &RecordKey) -> Result<Option<Stored<T>>> {
+        match self.records.get(key).await? {
+            None => Ok(None),
+            Some(record) => Ok(Some(Stored { value: decode(&record)?, version: record.version })),
+        }
+    }
+
+    pub(crate) fn ulid(&self) -> String {
+        self.entropy.ulid(self.clock.now())
+    }
+}
+
+/// A value with the token of its record.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored<T> {
+    pub value: T,
+    pub version: Version,
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T> {
+    T::deserialize(&record.value).map_err(|error| Error::internal(format!("reading record `{}`", record.key), error))
+}
+
+fn nobodys_project() -> ProjectId {
+    ProjectId::parse("00000000000000000000000000").expect("26 zeros are a ULID")
+}

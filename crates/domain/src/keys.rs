@@ -1,0 +1,137 @@
+//! Where the domain's records live. One place, so that no two kinds can meet.
+//!
+//! | partition | sort | what |
+//! | --- | --- | --- |
+//! | `project#{id}` | `project` | the project |
+//! | `project#{id}` | `event#{sequence}`, `event-head`, `audit#{ulid}` | the journal |
+//! | `project#{id}` | `job#{ulid}`, `release#{ulid}`, `build#{commit}`, `environment#{name}` | work and its results |
+//! | `project#{id}` | `upload#{ulid}`, `file#{ulid}`, `file-path#{digest}`, `file-usage` | the files area |
+//! | `drafts#{project}#{account}` | `{branch digest}#{path}` | drafts of one person |
+//! | `slug#{slug}` | `slug` | slug -> project |
+//! | `open-jobs` | `{job}` | jobs without a final state, for the sweep |
+//! | `connection#{id}` | `connection`, `project#{id}`, `tail#{ulid}` | an open socket |
+//! | `subscribers#{project}` | `{connection}` | who gets a project's events |
+
+use cloud::{RecordKey, Sha256Digest};
+use git_store::{BranchName, RepoPath};
+use identity::{AccountId, ProjectId};
+
+use crate::{EnvironmentName, FileId, JobId, ReleaseId, Slug};
+
+pub const OPEN_JOBS: &str = "open-jobs";
+pub const EVENT: &str = "event#";
+pub const EVENT_HEAD: &str = "event-head";
+pub const JOB: &str = "job#";
+pub const RELEASE: &str = "release#";
+pub const ENVIRONMENT: &str = "environment#";
+pub const FILE: &str = "file#";
+pub const UPLOAD: &str = "upload#";
+pub const TAIL: &str = "tail#";
+
+pub fn partition(project: &ProjectId) -> String {
+    format!("project#{project}")
+}
+
+fn within(project: &ProjectId, sort: impl Into<String>) -> RecordKey {
+    RecordKey::new(partition(project), sort)
+}
+
+pub fn project(project: &ProjectId) -> RecordKey {
+    within(project, "project")
+}
+
+pub fn slug(slug: &Slug) -> RecordKey {
+    RecordKey::new(format!("slug#{slug}"), "slug")
+}
+
+pub fn event(project: &ProjectId, sequence: u64) -> RecordKey {
+    within(project, event_sort(sequence))
+}
+
+pub fn event_sort(sequence: u64) -> String {
+    format!("{EVENT}{sequence:016}")
+}
+
+pub fn event_head(project: &ProjectId) -> RecordKey {
+    within(project, EVENT_HEAD)
+}
+
+pub fn audit(project: &ProjectId, id: &str) -> RecordKey {
+    within(project, format!("audit#{id}"))
+}
+
+pub fn job(project: &ProjectId, job: &JobId) -> RecordKey {
+    within(project, format!("{JOB}{job}"))
+}
+
+pub fn open_job(job: &JobId) -> RecordKey {
+    RecordKey::new(OPEN_JOBS, job.as_str())
+}
+
+pub fn release(project: &ProjectId, release: &ReleaseId) -> RecordKey {
+    within(project, format!("{RELEASE}{release}"))
+}
+
+/// The newest successful build of a commit.
+pub fn build_of(project: &ProjectId, commit: &str) -> RecordKey {
+    within(project, format!("build#{commit}"))
+}
+
+pub fn environment(project: &ProjectId, name: &EnvironmentName) -> RecordKey {
+    within(project, format!("{ENVIRONMENT}{name}"))
+}
+
+pub fn file(project: &ProjectId, file: &FileId) -> RecordKey {
+    within(project, format!("{FILE}{file}"))
+}
+
+pub fn upload(project: &ProjectId, upload: &FileId) -> RecordKey {
+    within(project, format!("{UPLOAD}{upload}"))
+}
+
+/// Which stored file has a path; the path itself may be longer than a sort key.
+pub fn file_path(project: &ProjectId, path: &str) -> RecordKey {
+    within(project, format!("file-path#{}", Sha256Digest::of(path.as_bytes())))
+}
+
+pub fn file_usage(project: &ProjectId) -> RecordKey {
+    within(project, "file-usage")
+}
+
+pub fn drafts(project: &ProjectId, account: &AccountId) -> String {
+    format!("drafts#{project}#{account}")
+}
+
+/// The part of a draft's sort key that all drafts of a branch share.
+pub fn draft_prefix(branch: &BranchName) -> String {
+    let digest = Sha256Digest::of(branch.as_str().as_bytes());
+    format!("{}#", hex::encode(&digest.0[..12]))
+}
+
+pub fn draft(project: &ProjectId, account: &AccountId, branch: &BranchName, path: &RepoPath) -> RecordKey {
+    RecordKey::new(drafts(project, account), format!("{}{}", draft_prefix(branch), path.as_str()))
+}
+
+pub fn connection(connection: &str) -> RecordKey {
+    RecordKey::new(connection_partition(connection), "connection")
+}
+
+pub fn connection_partition(connection: &str) -> String {
+    format!("connection#{connection}")
+}
+
+pub fn connection_project(connection: &str, project: &ProjectId) -> RecordKey {
+    RecordKey::new(connection_partition(connection), format!("project#{project}"))
+}
+
+pub fn tail(connection: &str, tail: &str) -> RecordKey {
+    RecordKey::new(connection_partition(connection), format!("{TAIL}{tail}"))
+}
+
+pub fn subscribers(project: &ProjectId) -> String {
+    format!("subscribers#{project}")
+}
+
+pub fn subscriber(project: &ProjectId, connection: &str) -> RecordKey {
+    RecordKey::new(subscribers(project), connection)
+}

@@ -1,0 +1,135 @@
+//! Logs of jobs and of users' functions, with what Lambda writes about each request read into figures.
+
+mod lambda;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::{LogCursor, LogPage, LogQuery, Millis};
+use identity::Permission;
+use serde::{Deserialize, Serialize};
+
+use crate::core::Core;
+use crate::environments::{Environments, find_function};
+use crate::{Caller, Error, JobId, Jobs, Result, jobs};
+
+pub use lambda::{LineKind, LogLine, RequestFigures};
+
+/// Lines of one answer: 1 MiB of the longest lines fits into an answer of a function.
+pub const LINES_MAX: usize = 1_000;
+const LINES_DEFAULT: usize = 200;
+/// Longest wait for the first line.
+pub const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Which part of a log is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct LogsQuery {
+    /// The `next` of the read before.
+    pub cursor: Option<String>,
+    /// Without a cursor: only what is at or after this.
+    pub start: Option<Millis>,
+    pub limit: Option<usize>,
+    /// How long to wait for a line when there is none; at most [`WAIT_MAX`].
+    pub wait: Duration,
+}
+
+/// A part of a log. A log has no end: read on from `next`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLines {
+    pub lines: Vec<LogLine>,
+    /// The figures of requests whose REPORT is among the lines.
+    pub requests: Vec<RequestFigures>,
+    pub next: String,
+}
+
+/// Reads logs.
+#[derive(Clone)]
+pub struct Logs {
+    core: Arc<Core>,
+}
+
+/// A log that is being read, the permission behind it.
+pub(crate) struct Source {
+    logs: Arc<dyn cloud::Logs>,
+    group: String,
+    stream: Option<String>,
+    is_lambda: bool,
+}
+
+impl Logs {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// A part of a job's log.
+    pub async fn job(&self, caller: &Caller, project: &str, job: &str, query: &LogsQuery) -> Result<LogLines> {
+        let source = self.job_source(caller, project, job).await?;
+        read(&source, query).await
+    }
+
+    /// A part of a function's log, over all its instances.
+    pub async fn function(
+        &self,
+        caller: &Caller,
+        project: &str,
+        environment: &str,
+        function: &str,
+        query: &LogsQuery,
+    ) -> Result<LogLines> {
+        let source = self.function_source(caller, project, environment, function).await?;
+        read(&source, query).await
+    }
+
+    pub(crate) async fn job_source(&self, caller: &Caller, project: &str, job: &str) -> Result<Source> {
+        let project = self.core.project(caller, project, Permission::ReadLogs).await?;
+        let id = JobId::parse(job).map_err(|_| Error::NotFound("job"))?;
+        Jobs::new(self.core.clone()).find(&project.id, &id).await?;
+        Ok(Source {
+            logs: self.core.logs.clone(),
+            group: jobs::log_group(&project.id),
+            stream: Some(id.to_string()),
+            is_lambda: false,
+        })
+    }
+
+    pub(crate) async fn function_source(
+        &self,
+        caller: &Caller,
+        project: &str,
+        environment: &str,
+        function: &str,
+    ) -> Result<Source> {
+        let project = self.core.project(caller, project, Permission::ReadLogs).await?;
+        let (stack, running) = Environments::new(self.core.clone()).running(&project, environment).await?;
+        let group = find_function(&running, function)?.log_group.clone();
+        Ok(Source { logs: (self.core.stack_logs)(&stack), group, stream: None, is_lambda: true })
+    }
+}
+
+pub(crate) async fn read(source: &Source, query: &LogsQuery) -> Result<LogLines> {
+    let cursor = query.cursor.clone().filter(|raw| !raw.is_empty());
+    if cursor.as_ref().is_some_and(|raw| raw.len() > 1024) {
+        return Err(Error::invalid_cursor());
+    }
+    let asked = LogQuery {
+        group: source.group.clone(),
+        stream: source.stream.clone(),
+        start: query.start,
+        cursor: cursor.clone().map(LogCursor),
+        limit: query.limit.unwrap_or(LINES_DEFAULT).clamp(1, LINES_MAX),
+        wait: query.wait.min(WAIT_MAX),
+    };
+    let page = match source.logs.read(asked).await {
+        // Nothing has been logged yet. The reader comes again from the start.
+        Err(cloud::Error::NotFound(_)) => LogPage { records: Vec::new(), next: LogCursor(cursor.unwrap_or_default()) },
+        Err(cloud::Error::Invalid(_) | cloud::Error::Stale(_)) => return Err(Error::invalid_cursor()),
+        other => other?,
+    };
+    let lines = if source.is_lambda {
+        lambda::read(page.records)
+    } else {
+        page.records.into_iter().map(LogLine::plain).collect()
+    };
+    let requests = lines.iter().filter_map(|line| line.figures.clone()).collect();
+    Ok(LogLines { lines, requests, next: page.next.0 })
+}
