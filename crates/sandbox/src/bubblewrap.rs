@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::init;
-use crate::spec::Spec;
+use crate::spec::{Bridge, Spec};
 
 /// Where the init stands inside.
 const INIT: &str = "/run/sandbox/init";
@@ -89,11 +89,16 @@ pub fn arguments(spec: &Spec, tree: &Tree<'_>) -> Vec<OsString> {
     for mount in mounts {
         args.pair(if mount.writable { "--bind" } else { "--ro-bind" }, &mount.source, &mount.target);
     }
-    for socket in init::sockets(&spec.network.bridges) {
-        args.pair("--bind", socket, socket);
+    for bridge in &spec.network.bridges {
+        args.pair("--bind", &bridge.socket, socket_inside(bridge));
     }
     args.words(&["--", INIT, init::MARK]);
     args.0
+}
+
+/// Where the init finds the socket of a bridge.
+pub fn socket_inside(bridge: &Bridge) -> PathBuf {
+    PathBuf::from(format!("/run/sandbox/bridge-{}", bridge.port))
 }
 
 struct Arguments(Vec<OsString>);

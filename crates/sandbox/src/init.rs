@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::lockdown::{self, Reach};
 use crate::network::{self, Blocked};
 use crate::seccomp::{self, Sockets};
-use crate::spec::{Bridge, Limits, Spec};
+use crate::spec::{Limits, Spec};
 
 /// The one argument that turns a program into the sandbox's first process.
 pub const MARK: &str = "--workroom-sandbox-init";
@@ -198,9 +198,4 @@ fn drop_capabilities() -> std::io::Result<()> {
         libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())
     };
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-}
-
-/// Sockets that the init connects to, for the platform to make them visible.
-pub fn sockets(bridges: &[Bridge]) -> impl Iterator<Item = &PathBuf> {
-    bridges.iter().map(|bridge| &bridge.socket)
 }

@@ -258,6 +258,9 @@ async fn prepare(
     let mut prepared = Prepared::default();
     let confinement = match (inner.kind, info) {
         (Kind::Bubblewrap, Some(info)) => {
+            for bridge in &mut spec.network.bridges {
+                bridge.socket = bubblewrap::socket_inside(bridge);
+            }
             let inside = child_pid(info, child).await.map_err(failed("bubblewrap"))?;
             prepared.inside = Some(ProcessHandle::open(inside).map_err(failed("bubblewrap"))?);
             if let (true, Some(program)) = (outside, &inner.slirp) {
