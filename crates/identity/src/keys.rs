@@ -65,7 +65,6 @@ pub(crate) struct SigningKey {
 pub(crate) struct SigningKeys {
     store: Store,
     parameters: Arc<dyn Parameters>,
-    prefix: String,
     cache: Mutex<Cache>,
 }
 
@@ -76,8 +75,8 @@ struct Cache {
 }
 
 impl SigningKeys {
-    pub fn new(store: Store, parameters: Arc<dyn Parameters>, prefix: String) -> Self {
-        Self { store, parameters, prefix, cache: Mutex::default() }
+    pub fn new(store: Store, parameters: Arc<dyn Parameters>) -> Self {
+        Self { store, parameters, cache: Mutex::default() }
     }
 
     /// The key that signs now; made when there is none, or when the last one is too old.
@@ -126,12 +125,12 @@ impl SigningKeys {
         let (mut kept, dropped) = retire(list, now);
         kept.keys.push(KeyEntry { kid: kid.clone(), created: now, replaced: None });
         if self.store.put(key::signing_keys(), &kept, expect, None).await?.is_none() {
-            self.parameters.delete(&self.parameter(&kid)?).await?;
+            self.parameters.delete(&parameter(&kid)?).await?;
             self.list(true).await?;
             return Ok(());
         }
         for old in dropped {
-            self.parameters.delete(&self.parameter(&old.kid)?).await?;
+            self.parameters.delete(&parameter(&old.kid)?).await?;
         }
         self.remember(kept);
         Ok(())
@@ -147,7 +146,7 @@ impl SigningKeys {
             d: URL_SAFE_NO_PAD.encode(self.store.entropy.bytes::<32>()),
         };
         let text = serde_json::to_string(&jwk).map_err(|error| Error::Corrupt(error.to_string()))?;
-        self.parameters.put(&self.parameter(kid)?, Secret::new(text), true).await?;
+        self.parameters.put(&parameter(kid)?, Secret::new(text), true).await?;
         Ok(())
     }
 
@@ -155,7 +154,7 @@ impl SigningKeys {
         if let Some(known) = self.cache().keys.get(kid) {
             return Ok(known.clone());
         }
-        let name = self.parameter(kid)?;
+        let name = parameter(kid)?;
         let parameter = self.parameters.get(&name).await?;
         let parameter =
             parameter.ok_or_else(|| Error::Corrupt(format!("signing key `{name}` is listed and missing")))?;
@@ -189,10 +188,11 @@ impl SigningKeys {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn parameter(&self, kid: &str) -> Result<ParameterName> {
-        Ok(ParameterName::parse(format!("{}/identity/signing-keys/{kid}", self.prefix))?)
-    }
+/// Where the key is kept.
+fn parameter(kid: &str) -> Result<ParameterName> {
+    Ok(ParameterName::parse(format!("/identity/signing-keys/{kid}"))?)
 }
 
 /// Marks every key of `list` as replaced, and parts those that verify nothing any more.

@@ -54,11 +54,10 @@ pub const PAGE_MAX: usize = 100;
 /// What identity needs from its surroundings.
 pub struct IdentitySettings {
     pub records: Arc<dyn Records>,
+    /// Signing keys are kept under `/identity/signing-keys/`.
     pub parameters: Arc<dyn Parameters>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    /// Where this deployment's parameters live: `/workroom/dev`. Signing keys go below it.
-    pub parameter_prefix: String,
     /// `iss` of every access token; another issuer's tokens are refused.
     pub issuer: String,
     /// `aud` of every access token, compared exactly.
@@ -85,7 +84,7 @@ pub struct Page<T> {
 impl Identity {
     pub fn new(settings: IdentitySettings) -> Self {
         let store = store::Store { records: settings.records, clock: settings.clock, entropy: settings.entropy };
-        let keys = keys::SigningKeys::new(store.clone(), settings.parameters, settings.parameter_prefix);
+        let keys = keys::SigningKeys::new(store.clone(), settings.parameters);
         let passwords = password::Hasher::new(store.entropy.clone());
         Self { store, keys, passwords, issuer: settings.issuer, audience: settings.audience }
     }

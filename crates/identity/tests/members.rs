@@ -1,4 +1,5 @@
 //! Roles, scopes, the one decision, and the last owner.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Signing in, refreshing, cookies, tickets and personal tokens.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! One deployment in memory, with people in it.
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::Arc;
@@ -80,7 +81,7 @@ impl House {
 
     /// The deployment's own signing key: for tokens that only we could have made.
     pub async fn signing_key(&self) -> Key {
-        let stored = self.parameters.list("/test/identity/signing-keys/", None, 10).await.unwrap();
+        let stored = self.parameters.list("/identity/signing-keys/", None, 10).await.unwrap();
         let jwk: serde_json::Value = serde_json::from_str(stored.last().unwrap().value.expose()).unwrap();
         let seed = URL_SAFE_NO_PAD.decode(jwk["d"].as_str().unwrap()).unwrap();
         Key::from_seed(jwk["kid"].as_str().unwrap(), &seed)
@@ -98,7 +99,6 @@ pub fn another_process(
         parameters: Arc::new(parameters.clone()),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
-        parameter_prefix: "/test".into(),
         issuer: issuer.into(),
         audience: AUDIENCE.into(),
     })
