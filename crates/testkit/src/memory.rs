@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cloud::limits::{PARAMETER_MAX, RECORD_MAX, RECORD_PAGE_MAX, TRANSACTION_MAX, TRANSACTION_WRITES_MAX};
+use cloud::limits::{
+    PARAMETER_MAX, RECORD_MAX, RECORD_PAGE_MAX, RECORD_PARTITION_MAX, RECORD_SORT_MAX, TRANSACTION_MAX,
+    TRANSACTION_WRITES_MAX,
+};
 use cloud::{
     Change, ChangeKind, ChangePage, Clock, Error, Expect, FeedPosition, Parameter, ParameterName, Parameters,
     RangeQuery, Record, RecordKey, RecordPage, Records, Result, Secret, Version, Write,
@@ -100,8 +103,9 @@ fn check_sizes(writes: &[Write]) -> Result<()> {
     }
     for write in writes {
         let key = write.key();
-        if key.partition.is_empty() || key.sort.is_empty() {
-            return Err(Error::Invalid("a record key has a partition and a sort".into()));
+        let fits = |part: &str, max: usize| (1..=max).contains(&part.len());
+        if !fits(&key.partition, RECORD_PARTITION_MAX) || !fits(&key.sort, RECORD_SORT_MAX) {
+            return Err(Error::Invalid("a record key has 1 to 2,048 bytes of partition and 1 to 1,024 of sort".into()));
         }
         if !keys.insert(key) {
             return Err(Error::Invalid(format!("`{key}` is written twice in one transaction")));
@@ -217,6 +221,9 @@ impl Parameters for MemoryParameters {
     async fn put(&self, name: &ParameterName, value: Secret, sealed: bool) -> Result<u64> {
         if value.expose().len() > PARAMETER_MAX {
             return Err(too_large(format!("`{name}`"), value.expose().len(), PARAMETER_MAX));
+        }
+        if value.expose().is_empty() {
+            return Err(Error::Invalid(format!("parameter `{name}` has no value")));
         }
         let mut state = self.lock();
         let version = state.get(name).map_or(0, |parameter| parameter.version) + 1;

@@ -1,0 +1,17 @@
+//! The ports in memory keep the same promises as every adapter.
+
+use std::sync::Arc;
+
+use cloud::SystemClock;
+use testkit::conformance;
+use testkit::memory::{MemoryParameters, MemoryRecords};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_in_memory_conform() {
+    conformance::records(Arc::new(MemoryRecords::new(Arc::new(SystemClock)))).await;
+}
+
+#[tokio::test]
+async fn parameters_in_memory_conform() {
+    conformance::parameters(Arc::new(MemoryParameters::new(Arc::new(SystemClock)))).await;
+}
