@@ -83,6 +83,9 @@ async fn receive(open: &OpenQueue, asked: Receive) -> Answer {
     let visibility = seconds(asked.visibility_timeout, open.spec.visibility_s);
     let wait = seconds(asked.wait_time_seconds, open.spec.wait_s);
     let leased = open.queue.receive(max, visibility, wait).await.map_err(refused)?;
+    if leased.is_empty() {
+        return Ok(json!({}));
+    }
     Ok(json!({"Messages": leased.into_iter().map(message).collect::<Vec<_>>()}))
 }
 
