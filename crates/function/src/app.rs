@@ -25,12 +25,23 @@ pub struct App {
 /// Puts around `router` what holds for every route: request ids, logging, problems, conditional reads, security
 /// headers and idempotency keys; and answers for what is not routed.
 pub fn finish(router: Router<App>, app: App) -> Router {
-    let kept = idempotency::Kept::new(app.records.clone(), app.clock.clone(), app.entropy.clone());
-    let observed = observe::Observed::new(app.clock.clone(), app.entropy.clone());
+    wrap(router, &app.records, &app.clock, &app.entropy).with_state(app)
+}
+
+fn wrap<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    records: &Arc<dyn Records>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Router<S> {
+    let kept = idempotency::Kept::new(records.clone(), clock.clone(), entropy.clone());
+    let observed = observe::Observed::new(clock.clone(), entropy.clone());
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(kept, idempotency::replay))
         .layer(from_fn_with_state(observed, observe::observe))
-        .with_state(app)
 }
+
+#[cfg(test)]
+mod tests;
