@@ -4,8 +4,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod events;
+pub mod front;
 pub mod functions;
 pub mod gateway;
 pub mod http;
+pub mod sites;
 pub mod socket;
 pub mod sources;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cloud::Clock;
 use cloud::limits::{GATEWAY_PAYLOAD_MAX, GATEWAY_TIMEOUT};
-use cloud::{Clock, Entropy};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::body::Incoming;
 use sam::{ApiKind, Match, PayloadVersion, Route, RouteTable, Target};
@@ -32,7 +32,6 @@ pub struct ApiSettings {
     pub functions: Arc<dyn Functions>,
     pub buckets: Arc<dyn Buckets>,
     pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
     pub body: BodyLimits,
 }
 
@@ -69,15 +68,14 @@ impl Routed<'_> {
 }
 
 impl ApiGateway {
-    /// The error says what in the API this gateway cannot run.
-    pub fn new(settings: ApiSettings) -> Result<Self, String> {
-        Ok(Self {
+    pub fn new(settings: ApiSettings) -> Self {
+        Self {
             routes: RouteTable::new(&settings.api.routes),
-            authorizers: Authorizers::new(&settings.api)?,
+            authorizers: Authorizers::new(&settings.api),
             refusals: Refusals::new(&settings.api),
             binary: BinaryTypes::new(&settings.api.binary_media_types),
             settings,
-        })
+        }
     }
 
     /// The route for a path without the stage, or, when there is none, with it (`/{stage}/…`).
@@ -268,7 +266,7 @@ fn respond(reply: FunctionReply, rest: bool) -> Reply {
 }
 
 /// The rest of the request is not waited for.
-fn closing(mut reply: Reply) -> Reply {
+pub(crate) fn closing(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

@@ -31,26 +31,26 @@ struct Prepared {
 }
 
 impl Authorizers {
-    /// The error names an authorizer that this gateway does not run.
-    pub fn new(api: &sam::Api) -> Result<Self, String> {
+    /// Authorizers of kinds that this gateway does not run refuse every request of their routes.
+    pub fn new(api: &sam::Api) -> Self {
         let mut all = HashMap::new();
         for (name, authorizer) in &api.authorizers {
             let runnable = matches!(authorizer.kind, AuthorizerKind::Request | AuthorizerKind::Token);
-            if !runnable || authorizer.function.is_none() {
-                return Err(format!(
-                    "authorizer `{name}`: only Lambda authorizers (REQUEST, TOKEN) of the same template are run here"
-                ));
+            let validation = authorizer.validation.as_ref().map(|pattern| Regex::new(&format!("^(?:{pattern})$")));
+            match validation.transpose() {
+                Ok(validation) if runnable && authorizer.function.is_some() => {
+                    all.insert(name.clone(), Prepared { authorizer: authorizer.clone(), validation });
+                }
+                _ if api.routes.iter().any(|route| route.authorizer.as_ref() == Some(name)) => {
+                    tracing::error!(
+                        authorizer = name,
+                        "only Lambda authorizers (REQUEST, TOKEN) of the same template are run; its routes answer 500"
+                    );
+                }
+                _ => {}
             }
-            let validation = match &authorizer.validation {
-                Some(pattern) => Some(
-                    Regex::new(&format!("^(?:{pattern})$"))
-                        .map_err(|_| format!("authorizer `{name}`: its validation expression cannot be read"))?,
-                ),
-                None => None,
-            };
-            all.insert(name.clone(), Prepared { authorizer: authorizer.clone(), validation });
         }
-        Ok(Self { kind: api.kind, all, kept: Mutex::default() })
+        Self { kind: api.kind, all, kept: Mutex::default() }
     }
 
     /// Asks the authorizer `name` about the request.

@@ -3,6 +3,7 @@
 mod api;
 mod authorize;
 mod cors;
+mod files;
 mod mapping;
 mod media;
 mod object;
@@ -12,8 +13,11 @@ use cloud::Entropy;
 
 pub use api::{ApiGateway, ApiSettings, Routed};
 pub use cors::is_preflight;
+pub use files::StaticFiles;
 pub use object::{Buckets, parse_range};
 pub use refusal::Refusal;
+
+pub(crate) use api::closing;
 
 /// An id in the form of API Gateway's request ids (a UUID, version 4).
 pub(crate) fn request_id(entropy: &dyn Entropy) -> String {

@@ -65,7 +65,7 @@ fn object_key(integration: &S3Integration, parameters: &PathParameters) -> Optio
 }
 
 /// What S3's GetObject answers.
-async fn fetch(bucket: &dyn Blobs, key: Result<BlobKey, ()>, headers: &HeaderMap, head: bool) -> Reply {
+pub(super) async fn fetch(bucket: &dyn Blobs, key: Result<BlobKey, ()>, headers: &HeaderMap, head: bool) -> Reply {
     let Ok(key) = key else { return empty(StatusCode::NOT_FOUND) };
     let range = headers.get(RANGE).and_then(|range| parse_range(range.to_str().ok()?));
     let conditional = headers.contains_key(IF_NONE_MATCH);

@@ -66,3 +66,21 @@ pub async fn read_body(declared: Option<u64>, mut body: Incoming, limits: BodyLi
     }
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
+
+/// Between two parts of a streamed body.
+const STREAM_IDLE: Duration = Duration::from_secs(60);
+
+/// A streamed body that fails when the client falls silent.
+pub fn patient(body: Incoming) -> impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send {
+    use futures::StreamExt;
+    let parts = futures::stream::unfold(Some(body), |body| async {
+        let mut body = body?;
+        match timeout(STREAM_IDLE, body.frame()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(frame))) => Some((Ok(frame), Some(body))),
+            Ok(Some(Err(error))) => Some((Err(std::io::Error::other(error)), None)),
+            Err(_) => Some((Err(std::io::ErrorKind::TimedOut.into()), None)),
+        }
+    });
+    http_body_util::StreamBody::new(parts.boxed())
+}

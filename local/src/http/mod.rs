@@ -7,7 +7,7 @@ mod head;
 mod reply;
 mod server;
 
-pub use body::{BodyError, BodyLimits, read_body};
+pub use body::{BodyError, BodyLimits, patient, read_body};
 pub use head::{HeadError, Target, check_head};
 pub use reply::{Reply, ReplyBody, empty, full, problem, streamed};
 pub use server::{Door, ServerLimits, serve};
