@@ -19,6 +19,7 @@ pub struct Machine {
     pub store: Store,
     pub keys: AccessKeys,
     pub stacks: Arc<EchoStacks>,
+    pub dynamodb: DynamoDb,
     endpoint: String,
     socket: PathBuf,
     stop: CancellationToken,
@@ -62,13 +63,13 @@ impl Machine {
             keys: keys.clone(),
             clock,
             stacks: stacks.clone(),
-            dynamodb,
+            dynamodb: dynamodb.clone(),
             emulator: None,
             endpoint: endpoint.clone(),
             origins: vec!["https://ide.example".into()],
         };
         tokio::spawn(serve(listener, Some(socket.clone()), settings, stop.clone()));
-        Self { store, keys, stacks, endpoint, socket, stop, folder }
+        Self { store, keys, stacks, dynamodb, endpoint, socket, stop, folder }
     }
 
     pub fn presigner(&self) -> Presigner {

@@ -1,6 +1,7 @@
 //! The AWS service endpoint, called by the AWS SDK for Python and the AWS CLI.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "shared with other tests")]
 mod machine;
 
 use std::time::Duration;
