@@ -7,18 +7,28 @@
 //! **Invariant**: every object in a live pack has all objects it names in live packs of the same repository.
 //! **Invariant**: no git binary, no lock, no account and no HTTP in here.
 
-#![allow(dead_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod cache;
+mod edit;
 mod error;
+mod fsck;
 pub mod http;
 mod model;
 mod names;
+mod objects;
 mod oid;
+mod pack;
 mod path;
 mod policy;
 mod protocol;
+mod push;
+mod quarantine;
+mod read;
+mod record;
+mod shallow;
 mod store;
+mod walk;
 
 pub use error::{Error, Result};
 pub use model::{

@@ -1,0 +1,183 @@
+//! Packs on this machine's disk: a copy of what is in blobs, and the quarantine of what is not yet.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cloud::{BlobKey, Blobs, Sha256Digest};
+use futures::StreamExt;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use crate::pack::PackIndex;
+use crate::record::{StoredPack, blob_key};
+use crate::{Error, RepositoryId, Result};
+
+/// The packs of one repository, in the layout of an `objects` folder. Kept while someone holds it.
+pub(crate) struct RepositoryPacks {
+    objects: PathBuf,
+    filling: tokio::sync::Mutex<()>,
+    indexes: Mutex<HashMap<Sha256Digest, Arc<PackIndex>>>,
+    bytes: AtomicU64,
+    used: AtomicU64,
+}
+
+pub(crate) struct PackCache {
+    root: PathBuf,
+    bytes_max: u64,
+    clock: AtomicU64,
+    open: Mutex<HashMap<RepositoryId, Arc<RepositoryPacks>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RepositoryPacks {
+    pub(crate) fn objects(&self) -> &Path {
+        &self.objects
+    }
+
+    fn path(&self, pack: &Sha256Digest, extension: &str) -> PathBuf {
+        self.objects.join("pack").join(format!("pack-{pack}.{extension}"))
+    }
+
+    pub(crate) fn pack_path(&self, pack: &Sha256Digest) -> PathBuf {
+        self.path(pack, "pack")
+    }
+
+    /// The index of a pack that is here.
+    pub(crate) fn index(&self, pack: &Sha256Digest) -> Result<Arc<PackIndex>> {
+        if let Some(index) = locked(&self.indexes).get(pack) {
+            return Ok(Arc::clone(index));
+        }
+        let raw = std::fs::read(self.path(pack, "idx")).map_err(Error::io("reading a pack index"))?;
+        let index = Arc::new(PackIndex::parse(raw)?);
+        locked(&self.indexes).insert(*pack, Arc::clone(&index));
+        Ok(index)
+    }
+
+    fn has(&self, pack: &Sha256Digest) -> bool {
+        self.path(pack, "idx").exists()
+    }
+}
+
+impl PackCache {
+    /// Starts empty: what an earlier process left may be torn.
+    pub(crate) fn new(root: PathBuf, bytes_max: u64) -> Result<Self> {
+        for part in ["repositories", "quarantine"] {
+            match std::fs::remove_dir_all(root.join(part)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("emptying the pack cache")(error));
+                }
+                _ => std::fs::create_dir_all(root.join(part)).map_err(Error::io("making the pack cache"))?,
+            }
+        }
+        Ok(Self { root, bytes_max, clock: AtomicU64::new(0), open: Mutex::default() })
+    }
+
+    /// A folder that goes away with its value.
+    pub(crate) fn quarantine(&self) -> Result<TempDir> {
+        let dir = tempfile::Builder::new().prefix("push-").tempdir_in(self.root.join("quarantine"));
+        let dir = dir.map_err(Error::io("making a quarantine"))?;
+        std::fs::create_dir(dir.path().join("pack")).map_err(Error::io("making a quarantine"))?;
+        Ok(dir)
+    }
+
+    fn entry(&self, repository: &RepositoryId) -> Result<Arc<RepositoryPacks>> {
+        let mut open = locked(&self.open);
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        if let Some(packs) = open.get(repository) {
+            packs.used.store(now, Ordering::Relaxed);
+            return Ok(Arc::clone(packs));
+        }
+        let objects = self.root.join("repositories").join(repository.as_str());
+        std::fs::create_dir_all(objects.join("pack")).map_err(Error::io("making the pack cache"))?;
+        let packs = Arc::new(RepositoryPacks {
+            objects,
+            filling: tokio::sync::Mutex::default(),
+            indexes: Mutex::default(),
+            bytes: AtomicU64::new(0),
+            used: AtomicU64::new(now),
+        });
+        open.insert(repository.clone(), Arc::clone(&packs));
+        Ok(packs)
+    }
+
+    /// Brings the packs here that are not.
+    pub(crate) async fn fill(
+        &self,
+        repository: &RepositoryId,
+        blobs: &Arc<dyn Blobs>,
+        packs: &[StoredPack],
+    ) -> Result<Arc<RepositoryPacks>> {
+        let here = self.entry(repository)?;
+        if packs.iter().any(|pack| !here.has(&pack.id)) {
+            let _one_at_a_time = here.filling.lock().await;
+            for pack in packs.iter().filter(|pack| !here.has(&pack.id)) {
+                let key = blob_key(repository, &format!("packs/{}.pack", pack.id))?;
+                self.fetch(blobs, &key, &pack.id, &here.path(&pack.id, "pack")).await?;
+                let key = blob_key(repository, &format!("packs/{}.idx", pack.id))?;
+                self.fetch(blobs, &key, &pack.index, &here.path(&pack.id, "idx")).await?;
+                here.bytes.fetch_add(pack.bytes + pack.index_bytes, Ordering::Relaxed);
+            }
+        }
+        self.evict();
+        Ok(here)
+    }
+
+    /// Takes over a pack that was accepted from its quarantine.
+    pub(crate) async fn adopt(&self, repository: &RepositoryId, pack: &StoredPack, from: &Path) -> Result<()> {
+        let here = self.entry(repository)?;
+        let _one_at_a_time = here.filling.lock().await;
+        if here.has(&pack.id) {
+            return Ok(());
+        }
+        for extension in ["pack", "idx"] {
+            let source = from.join("pack").join(format!("pack-{}.{extension}", pack.id));
+            std::fs::rename(source, here.path(&pack.id, extension)).map_err(Error::io("keeping a pack"))?;
+        }
+        here.bytes.fetch_add(pack.bytes + pack.index_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn fetch(&self, blobs: &Arc<dyn Blobs>, key: &BlobKey, digest: &Sha256Digest, to: &Path) -> Result<()> {
+        let mut body = blobs.get(key, None).await?.body;
+        let temporary = tempfile::NamedTempFile::new_in(self.root.join("quarantine"));
+        let (file, path) = temporary.map_err(Error::io("caching a pack"))?.into_parts();
+        let mut file = tokio::fs::File::from_std(file);
+        let mut hash = Sha256::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(Error::io("reading a pack"))?;
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(Error::io("caching a pack"))?;
+        }
+        file.flush().await.map_err(Error::io("caching a pack"))?;
+        if <[u8; 32]>::from(hash.finalize()) != digest.0 {
+            return Err(cloud::Error::Corrupt(key.to_string()).into());
+        }
+        path.persist(to).map_err(|error| Error::io("caching a pack")(error.error))
+    }
+
+    pub(crate) fn forget(&self, repository: &RepositoryId) {
+        if let Some(packs) = locked(&self.open).remove(repository) {
+            // Whoever still reads holds the files open; the folder is a copy.
+            let _ = std::fs::remove_dir_all(&packs.objects);
+        }
+    }
+
+    /// Removes what was used longest ago until the rest fits; never what is in use.
+    fn evict(&self) {
+        let mut open = locked(&self.open);
+        let mut total: u64 = open.values().map(|packs| packs.bytes.load(Ordering::Relaxed)).sum();
+        while total > self.bytes_max {
+            let idle = open.iter().filter(|(_, packs)| Arc::strong_count(packs) == 1);
+            let oldest = idle.min_by_key(|(_, packs)| packs.used.load(Ordering::Relaxed)).map(|(id, _)| id.clone());
+            let Some(packs) = oldest.and_then(|id| open.remove(&id)) else { break };
+            total -= packs.bytes.load(Ordering::Relaxed);
+            let _ = std::fs::remove_dir_all(&packs.objects);
+        }
+    }
+}

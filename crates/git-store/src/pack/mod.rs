@@ -1,0 +1,41 @@
+//! Packs: reading, indexing, checking what arrives, writing and copying (gitformat-pack).
+
+mod copy;
+mod delta;
+mod index;
+mod ingest;
+mod reader;
+mod write;
+
+pub(crate) use copy::{PackSet, Plan, write_pack};
+pub(crate) use index::PackIndex;
+pub(crate) use ingest::{Ingest, Ingested};
+pub(crate) use reader::Kind;
+pub(crate) use write::PackWriter;
+
+/// Limits of one push. They hold before memory is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PackLimits {
+    /// The pack as sent (bytes).
+    pub pack_bytes: u64,
+    pub objects: u32,
+    /// One object, also as the result of a delta (bytes).
+    pub object_bytes: u64,
+    /// One commit, tree or tag (bytes).
+    pub meta_bytes: u64,
+    /// Deltas on deltas.
+    pub depth: u32,
+    /// Bytes that may be made while resolving deltas: a floor, and a factor on the pack's own bytes.
+    pub work_floor: u64,
+    pub work_factor: u64,
+}
+
+pub(crate) const PACK_LIMITS: PackLimits = PackLimits {
+    pack_bytes: 2 << 30,
+    objects: 2_000_000,
+    object_bytes: 100 << 20,
+    meta_bytes: 16 << 20,
+    depth: 4095,
+    work_floor: 2 << 30,
+    work_factor: 400,
+};

@@ -1,0 +1,100 @@
+//! A pack that has arrived and is not yet part of the repository.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cloud::Sha256Digest;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::cache::RepositoryPacks;
+use crate::fsck::{Checker, DOTFILE_BYTES_MAX, Fault, check_attributes, check_modules};
+use crate::objects::Objects;
+use crate::pack::{Ingest, Ingested, Kind, PACK_LIMITS};
+use crate::record::StoredPack;
+use crate::{Error, Oid, Result};
+
+/// The name under which a pack is spooled in its quarantine.
+pub(crate) const INCOMING: &str = "incoming.pack";
+
+/// A pack that passed every check. Its folder goes away with it.
+pub(crate) struct Received {
+    pub dir: TempDir,
+    pub pack: StoredPack,
+}
+
+/// Checks the spooled pack of `dir` against the repository; `None` when it holds nothing.
+pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir) -> Result<Option<Received>> {
+    let path = dir.path().join(INCOMING);
+    let objects = Objects::open(Arc::clone(packs), None)?;
+    let mut checker = Checker::default();
+    let base = |oid: &Oid| match objects.header(oid)? {
+        Some((_, size)) if size > PACK_LIMITS.object_bytes => {
+            Err(Error::TooLarge("the base of a delta is too large".into()))
+        }
+        Some(_) => objects.read(oid).map(Some),
+        None => Ok(None),
+    };
+    let mut check = |kind: Kind, oid: &Oid, bytes: &[u8]| checker.object(kind, oid, bytes);
+    let ingested = Ingest { limits: PACK_LIMITS, base: &base, check: &mut check }.run(&path)?;
+    if ingested.objects.is_empty() {
+        return Ok(None);
+    }
+    check_links(&checker, &ingested, &objects)?;
+    let pack = place(dir.path(), &path, &ingested)?;
+    let objects = Objects::open(Arc::clone(packs), Some(dir.path()))?;
+    check_dotfiles(&checker, &objects)?;
+    Ok(Some(Received { dir, pack }))
+}
+
+/// Whatever the pack's objects name is in the pack, or in the repository (which is closed already).
+fn check_links(checker: &Checker, ingested: &Ingested, objects: &Objects) -> Result<()> {
+    for (oid, wanted) in &checker.links {
+        let there = match ingested.objects.get(oid) {
+            Some(kind) => Some(*kind),
+            None => objects.header(oid)?.map(|(kind, _)| kind),
+        };
+        match there {
+            Some(kind) if kind == *wanted => {}
+            Some(_) => return Err(Error::Unpack(format!("object {oid} is not a {}", wanted.name()))),
+            None => return Err(Error::Unpack(format!("missing {} {oid}", wanted.name()))),
+        }
+    }
+    Ok(())
+}
+
+fn check_dotfiles(checker: &Checker, objects: &Objects) -> Result<()> {
+    let fault = |oid: &Oid, Fault(id, text): Fault| Error::Unpack(format!("object {oid}: {id}: {text}"));
+    let read = |oid: &Oid| match objects.header(oid)? {
+        Some((_, size)) if size > DOTFILE_BYTES_MAX as u64 => {
+            Err(fault(oid, Fault("gitmodulesLarge", "too large to parse")))
+        }
+        _ => objects.read_as(oid, Kind::Blob),
+    };
+    for oid in &checker.modules {
+        check_modules(&read(oid)?).map_err(|found| fault(oid, found))?;
+    }
+    for oid in &checker.attributes {
+        check_attributes(&read(oid)?).map_err(|found| fault(oid, found))?;
+    }
+    Ok(())
+}
+
+/// Gives the pack its name and its index.
+fn place(dir: &Path, path: &Path, ingested: &Ingested) -> Result<StoredPack> {
+    let mut hash = Sha256::new();
+    let mut file = std::fs::File::open(path).map_err(Error::io("reading a pack"))?;
+    let bytes = std::io::copy(&mut file, &mut hash).map_err(Error::io("reading a pack"))?;
+    let id = Sha256Digest(hash.finalize().into());
+    let folder = dir.join("pack");
+    std::fs::rename(path, folder.join(format!("pack-{id}.pack"))).map_err(Error::io("naming a pack"))?;
+    let index = folder.join(format!("pack-{id}.idx"));
+    std::fs::write(index, &ingested.index).map_err(Error::io("writing a pack index"))?;
+    Ok(StoredPack {
+        id,
+        index: Sha256Digest::of(&ingested.index),
+        objects: ingested.objects.len() as u64,
+        bytes,
+        index_bytes: ingested.index.len() as u64,
+    })
+}

@@ -1,0 +1,97 @@
+//! The files of a commit, as files.
+
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use super::tree::kind_of;
+use crate::objects::Objects;
+use crate::pack::Kind;
+use crate::path::{PATH_DEPTH_MAX, is_git_dir};
+use crate::{EntryKind, Error, Oid, Result};
+
+/// Files and folders of one checkout.
+const ENTRIES_MAX: usize = 200_000;
+/// Bytes of one checkout.
+const BYTES_MAX: u64 = 2 << 30;
+
+struct Checkout<'a> {
+    objects: &'a Objects,
+    entries: usize,
+    bytes: u64,
+    /// Made last, so that nothing is ever written through one.
+    links: Vec<(PathBuf, Oid)>,
+}
+
+/// Writes the tree of `commit` into `into`, which must be empty or absent.
+pub(crate) fn checkout(objects: &Objects, commit: Oid, into: &Path) -> Result<()> {
+    let io = Error::io("checking out");
+    std::fs::create_dir_all(into).map_err(io)?;
+    if std::fs::read_dir(into).map_err(Error::io("checking out"))?.next().is_some() {
+        return Err(Error::Invalid("the folder to check out into is not empty".into()));
+    }
+    let mut checkout = Checkout { objects, entries: 0, bytes: 0, links: Vec::new() };
+    let mut folders = vec![(into.to_owned(), objects.commit_links(&commit)?.tree, 0)];
+    while let Some((folder, tree, depth)) = folders.pop() {
+        if depth > PATH_DEPTH_MAX {
+            return Err(Error::TooLarge(format!("folders are nested deeper than {PATH_DEPTH_MAX}")));
+        }
+        for (path, below) in checkout.folder(&folder, &tree)? {
+            folders.push((path, below, depth + 1));
+        }
+    }
+    for (path, oid) in std::mem::take(&mut checkout.links) {
+        let text = objects.read_as(&oid, Kind::Blob)?;
+        symlink(OsStr::from_bytes(&text), path).map_err(Error::io("making a symlink"))?;
+    }
+    Ok(())
+}
+
+impl Checkout<'_> {
+    /// Writes what is in one folder; the answer is the folders in it.
+    fn folder(&mut self, folder: &Path, tree: &Oid) -> Result<Vec<(PathBuf, Oid)>> {
+        let mut items = Vec::new();
+        self.objects.each_item(tree, |item| {
+            // Trees are checked when they arrive; a name that could lead elsewhere is never written all the same.
+            let odd = item.name.is_empty() || item.name.contains(&b'/') || matches!(item.name, b"." | b"..");
+            if odd || is_git_dir(item.name) {
+                return Err(Error::Corrupt(format!("tree {tree}")));
+            }
+            items.push((folder.join(OsStr::from_bytes(item.name)), kind_of(&item), item.mode, item.oid));
+            Ok(())
+        })?;
+        self.entries += items.len();
+        if self.entries > ENTRIES_MAX {
+            return Err(Error::TooLarge(format!("the commit has more than {ENTRIES_MAX} files")));
+        }
+        let mut folders = Vec::new();
+        for (path, kind, mode, oid) in items {
+            match kind {
+                EntryKind::File => self.file(&path, mode, &oid)?,
+                EntryKind::Symlink => self.links.push((path, oid)),
+                EntryKind::Folder | EntryKind::Submodule => {
+                    DirBuilder::new().mode(0o755).create(&path).map_err(Error::io("making a folder"))?;
+                    if kind == EntryKind::Folder {
+                        folders.push((path, oid));
+                    }
+                }
+            }
+        }
+        Ok(folders)
+    }
+
+    fn file(&mut self, path: &Path, mode: u32, oid: &Oid) -> Result<()> {
+        let bytes = self.objects.read_as(oid, Kind::Blob)?;
+        self.bytes += bytes.len() as u64;
+        if self.bytes > BYTES_MAX {
+            return Err(Error::TooLarge(format!("the commit has more than {BYTES_MAX} bytes")));
+        }
+        let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+        let mut file: File = file.map_err(Error::io("writing a file"))?;
+        file.write_all(&bytes).map_err(Error::io("writing a file"))
+    }
+}

@@ -1,0 +1,257 @@
+//! Which objects a client lacks.
+
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use crate::objects::{CommitLinks, Objects};
+use crate::pack::Kind;
+use crate::{Error, Oid, Ref, Result};
+
+/// Commits on the client's side whose trees are looked at to find what it has.
+const EDGES_MAX: usize = 256;
+
+/// What a client asks for and says of itself.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    pub wants: Vec<Oid>,
+    /// Commits that the client has, with all that they lead to.
+    pub haves: Vec<Oid>,
+    /// Commits whose parents the client does not have, or shall not have.
+    pub cut: HashSet<Oid>,
+    /// Annotated tags that come along when what they point at does.
+    pub tags: Vec<Ref>,
+}
+
+/// The objects to send, and some that the client has.
+#[derive(Default)]
+pub(crate) struct Selection {
+    pub oids: Vec<Oid>,
+    pub selected: HashSet<Oid>,
+    pub known: HashSet<Oid>,
+}
+
+impl Selection {
+    fn add(&mut self, oid: Oid) -> bool {
+        let new = !self.known.contains(&oid) && self.selected.insert(oid);
+        if new {
+            self.oids.push(oid);
+        }
+        new
+    }
+}
+
+pub(crate) fn select(objects: &Objects, wanted: &Wanted) -> Result<Selection> {
+    let mut selection = Selection::default();
+    let mut trees = Vec::new();
+    let mut tips = Vec::new();
+    let mut extra = Vec::new();
+    for want in &wanted.wants {
+        let mut at = *want;
+        loop {
+            let (kind, _) = objects.header(&at)?.ok_or_else(|| Error::NotFound(format!("object {at}")))?;
+            match kind {
+                Kind::Commit => tips.push(at),
+                Kind::Tree => trees.push(at),
+                Kind::Blob => extra.push(at),
+                Kind::Tag => {
+                    extra.push(at);
+                    at = objects.tag_target(&at)?;
+                    continue;
+                }
+            }
+            break;
+        }
+    }
+    let commits = CommitWalk::new(objects, &wanted.cut).run(&tips, &wanted.haves)?;
+    for edge in commits.edges.iter().take(EDGES_MAX) {
+        mark_known(objects, commits.links[edge].tree, &mut selection.known)?;
+    }
+    selection.known.extend(commits.edges.iter().copied());
+    for commit in &commits.interesting {
+        selection.add(*commit);
+        trees.push(commits.links[commit].tree);
+    }
+    for oid in extra {
+        selection.add(oid);
+    }
+    for tree in trees {
+        add_tree(objects, tree, &mut selection)?;
+    }
+    for tag in &wanted.tags {
+        if tag.peeled.is_some_and(|peeled| selection.selected.contains(&peeled)) {
+            selection.add(tag.oid);
+        }
+    }
+    Ok(selection)
+}
+
+fn add_tree(objects: &Objects, root: Oid, selection: &mut Selection) -> Result<()> {
+    let mut stack = Vec::new();
+    if selection.add(root) {
+        stack.push(root);
+    }
+    while let Some(tree) = stack.pop() {
+        objects.each_item(&tree, |item| {
+            if !item.is_submodule() && selection.add(item.oid) && item.is_folder() {
+                stack.push(item.oid);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn mark_known(objects: &Objects, root: Oid, known: &mut HashSet<Oid>) -> Result<()> {
+    let mut stack = Vec::new();
+    if known.insert(root) {
+        stack.push(root);
+    }
+    while let Some(tree) = stack.pop() {
+        objects.each_item(&tree, |item| {
+            if !item.is_submodule() && known.insert(item.oid) && item.is_folder() {
+                stack.push(item.oid);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+const UNINTERESTING: u8 = 1;
+const QUEUED: u8 = 2;
+
+/// Commits from newest to oldest, in two colours.
+struct CommitWalk<'a> {
+    objects: &'a Objects,
+    cut: &'a HashSet<Oid>,
+    links: HashMap<Oid, CommitLinks>,
+    flags: HashMap<Oid, u8>,
+    queue: BinaryHeap<(i64, Oid)>,
+    interesting_queued: usize,
+}
+
+struct Commits {
+    interesting: Vec<Oid>,
+    /// Commits on the client's side next to what is sent.
+    edges: Vec<Oid>,
+    links: HashMap<Oid, CommitLinks>,
+}
+
+impl<'a> CommitWalk<'a> {
+    fn new(objects: &'a Objects, cut: &'a HashSet<Oid>) -> Self {
+        let (links, flags) = (HashMap::new(), HashMap::new());
+        Self { objects, cut, links, flags, queue: BinaryHeap::new(), interesting_queued: 0 }
+    }
+
+    fn push(&mut self, oid: Oid, uninteresting: bool) -> Result<()> {
+        let before = self.flags.get(&oid).copied();
+        let was = before.unwrap_or(0);
+        if before.is_some() && (!uninteresting || was & UNINTERESTING != 0) {
+            return Ok(());
+        }
+        if !self.links.contains_key(&oid) {
+            self.links.insert(oid, self.objects.commit_links(&oid)?);
+        }
+        if was & QUEUED == 0 {
+            self.queue.push((self.links[&oid].time, oid));
+        } else if uninteresting {
+            self.interesting_queued -= 1;
+        }
+        if !uninteresting {
+            self.interesting_queued += 1;
+        }
+        self.flags.insert(oid, was | QUEUED | if uninteresting { UNINTERESTING } else { 0 });
+        Ok(())
+    }
+
+    fn run(mut self, tips: &[Oid], haves: &[Oid]) -> Result<Commits> {
+        for have in haves {
+            self.push(*have, true)?;
+        }
+        for tip in tips {
+            self.push(*tip, false)?;
+        }
+        let mut emitted = Vec::new();
+        while self.interesting_queued > 0 {
+            let Some((_, oid)) = self.queue.pop() else { break };
+            let flags = self.flags.entry(oid).or_default();
+            *flags &= !QUEUED;
+            let uninteresting = *flags & UNINTERESTING != 0;
+            if !uninteresting {
+                self.interesting_queued -= 1;
+                emitted.push(oid);
+            }
+            if !self.cut.contains(&oid) {
+                for parent in self.links[&oid].parents.clone() {
+                    self.push(parent, uninteresting)?;
+                }
+            }
+        }
+        let hidden = |oid: &Oid| self.flags.get(oid).is_some_and(|flags| flags & UNINTERESTING != 0);
+        emitted.retain(|oid| !hidden(oid));
+        let mut edges = Vec::new();
+        let mut seen = HashSet::new();
+        let parents = emitted.iter().filter(|oid| !self.cut.contains(oid)).flat_map(|oid| &self.links[oid].parents);
+        for oid in parents.chain(haves).filter(|oid| hidden(oid)) {
+            if seen.insert(*oid) {
+                edges.push(*oid);
+            }
+        }
+        Ok(Commits { interesting: emitted, edges, links: self.links })
+    }
+}
+
+/// Whether a walk from `tips` comes to `target`.
+pub(crate) fn is_reachable(objects: &Objects, tips: &[Oid], target: &Oid) -> Result<bool> {
+    if tips.contains(target) {
+        return Ok(true);
+    }
+    let mut seen: HashSet<Oid> = HashSet::new();
+    let mut stack: Vec<Oid> = Vec::new();
+    for tip in tips {
+        let (kind, oid) = objects.peel(tip)?;
+        if kind == Kind::Commit && seen.insert(oid) {
+            stack.push(oid);
+        }
+    }
+    while let Some(oid) = stack.pop() {
+        if oid == *target {
+            return Ok(true);
+        }
+        for parent in objects.commit_links(&oid)?.parents {
+            if seen.insert(parent) {
+                stack.push(parent);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether every want has one of `common` among its ancestors.
+pub(crate) fn all_reach(objects: &Objects, wants: &[Oid], common: &HashSet<Oid>) -> Result<bool> {
+    let mut oldest = i64::MAX;
+    for oid in common {
+        oldest = oldest.min(objects.commit_links(oid)?.time);
+    }
+    for want in wants {
+        let (kind, tip) = objects.peel(want)?;
+        if kind == Kind::Commit && !reaches(objects, tip, common, oldest)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn reaches(objects: &Objects, tip: Oid, common: &HashSet<Oid>, oldest: i64) -> Result<bool> {
+    let mut seen = HashSet::from([tip]);
+    let mut stack = vec![tip];
+    while let Some(oid) = stack.pop() {
+        if common.contains(&oid) {
+            return Ok(true);
+        }
+        let links = objects.commit_links(&oid)?;
+        if links.time >= oldest {
+            stack.extend(links.parents.into_iter().filter(|parent| seen.insert(*parent)));
+        }
+    }
+    Ok(false)
+}
