@@ -1,1 +1,15 @@
-//! See ARCHITECTURE.md.
+//! Long jobs from a queue: builds, deploys and removals.
+//!
+//! [`handle`] takes SQS events. A job is leased, kept by heartbeats, and brought to exactly one final state, however
+//! often its message is delivered. Users' code runs in the sandbox alone.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod build;
+mod building;
+mod deploying;
+mod log;
+mod source;
+mod worker;
+
+pub use worker::{Stop, Worker, handle};

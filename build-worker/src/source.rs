@@ -1,0 +1,125 @@
+//! A commit as a SAM app: its template and its settings.
+
+use cloud::StackName;
+use domain::{Domain, Error, InvalidCode};
+use git_store::Oid;
+use identity::ProjectId;
+use sam::{AccountNames, App, DeploySettings, Resolve, SamConfig, Template};
+
+/// Names that a template may have when `samconfig.toml` names none (`sam` looks for them in this order).
+const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
+/// Files that a template may take in.
+const INCLUSIONS_MAX: usize = 20;
+
+/// Why a commit is not an app that can be built or deployed; the text is for its author.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("there is no template: the repository has none of {}", TEMPLATE_NAMES.join(", "))]
+    NoTemplate,
+    #[error("{file}:{line}:{column}: {message}")]
+    Template { file: String, line: usize, column: usize, message: String },
+    #[error("{0}")]
+    Settings(#[from] sam::SamConfigError),
+    #[error("`{file}` takes in `{path}`, which is not a file of the repository")]
+    Inclusion { file: String, path: String },
+    #[error("the template cannot be resolved:\n{0}")]
+    Unresolved(String),
+    #[error("the template asks for what may not be deployed:\n{0}")]
+    Refused(String),
+    #[error("reading the repository")]
+    Repository(#[source] Error),
+}
+
+/// A template with the settings of one environment.
+pub struct AppSource {
+    pub template: Template,
+    pub settings: DeploySettings,
+    /// The folder of the template within the repository, without a slash at its end; empty for the root.
+    pub folder: String,
+}
+
+/// Reads files of one commit.
+pub struct Commit<'a> {
+    pub domain: &'a Domain,
+    pub project: &'a ProjectId,
+    pub oid: Oid,
+}
+
+impl Commit<'_> {
+    /// A file's text, or `None` when the commit has no such file.
+    async fn text(&self, path: &str) -> Result<Option<String>, SourceError> {
+        match self.domain.repository.read(self.project, self.oid, path).await {
+            Ok(file) => Ok(Some(String::from_utf8_lossy(&file.bytes).into_owned())),
+            Err(Error::NotFound(_) | Error::Invalid { code: InvalidCode::Path, .. }) => Ok(None),
+            Err(error) => Err(SourceError::Repository(error)),
+        }
+    }
+
+    /// The app as `sam deploy --config-env environment` would read it.
+    pub async fn app(&self, environment: Option<&str>) -> Result<AppSource, SourceError> {
+        let config = match self.text("samconfig.toml").await? {
+            Some(text) => SamConfig::parse(&text)?,
+            None => SamConfig::default(),
+        };
+        let settings = config.deploy(environment.unwrap_or("default"))?;
+        let named: Vec<String> = match &settings.template_file {
+            Some(file) => vec![file.trim_start_matches("./").to_owned()],
+            None => TEMPLATE_NAMES.map(str::to_owned).into(),
+        };
+        for file in named {
+            if let Some(text) = self.text(&file).await? {
+                let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+                let template = self.template(&file, &folder, &text).await?;
+                return Ok(AppSource { template, settings, folder });
+            }
+        }
+        Err(SourceError::NoTemplate)
+    }
+
+    async fn template(&self, file: &str, folder: &str, text: &str) -> Result<Template, SourceError> {
+        let wrong = |name: &str, error: sam::TemplateError| SourceError::Template {
+            file: name.to_owned(),
+            line: error.line,
+            column: error.column,
+            message: error.message,
+        };
+        let mut template = Template::parse(text).map_err(|error| wrong(file, error))?;
+        for inclusion in template.inclusions().into_iter().take(INCLUSIONS_MAX) {
+            let path = inclusion.path.trim_start_matches("./");
+            let path = if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
+            let Some(included) = self.text(&path).await? else {
+                return Err(SourceError::Inclusion { file: file.to_owned(), path: inclusion.path });
+            };
+            template.include(&inclusion, &included).map_err(|error| wrong(&path, error))?;
+        }
+        Ok(template)
+    }
+}
+
+impl AppSource {
+    /// The model of the app, with names as an account of its own would give them. What must not be deployed is an error.
+    pub fn resolve(&self, stack: &StackName) -> Result<App, SourceError> {
+        let names = AccountNames {
+            stack: stack.to_string(),
+            region: "us-east-1".into(),
+            account: "000000000000".into(),
+            queue_endpoint: "https://sqs.us-east-1.amazonaws.com".into(),
+            site_host: format!("{stack}.invalid"),
+            site_scheme: "https".into(),
+        };
+        let parameters = self.settings.parameter_overrides.clone();
+        let app = sam::resolve(&self.template, &Resolve { parameters, names: &names })
+            .map_err(|problems| SourceError::Unresolved(lines(problems.iter())))?;
+        if app.refused.is_empty() {
+            return Ok(app);
+        }
+        Err(SourceError::Refused(lines(app.refused.iter().map(|refused| {
+            let property = refused.property.as_ref().map(|p| format!(".{p}")).unwrap_or_default();
+            format!("{}{property} ({}): {}", refused.resource, refused.kind, refused.reason)
+        }))))
+    }
+}
+
+fn lines(items: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    items.map(|item| format!("  {item}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,202 @@
+//! Takes jobs from the queue and brings each to exactly one final state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Domain, HEARTBEAT, Job, JobKind, JobMessage, Lease, LeaseState, Outcome, Progress, Started};
+use sandbox::Sandbox;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::log::{JobLog, Lines};
+use crate::{building, deploying};
+
+/// What the worker works with.
+pub struct Worker {
+    pub domain: Arc<Domain>,
+    /// `Err` says why users' code cannot be run here.
+    pub sandbox: Result<Sandbox, String>,
+    /// A folder for checkouts and packages.
+    pub work: PathBuf,
+    /// Longest run of one job; shorter than the function's own timeout.
+    pub job_max: Duration,
+}
+
+/// Why a job's own work stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The author of the app can do something about it.
+    #[error("{error}")]
+    Failed { error: String, result: Value },
+    /// The platform could not; the message comes again.
+    #[error(transparent)]
+    Platform(#[from] domain::Error),
+    #[error("the job was asked to end")]
+    Cancelled,
+}
+
+impl Stop {
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed { error: error.to_string(), result: Value::Null }
+    }
+}
+
+/// Everything that one run of a job needs.
+pub(crate) struct Run<'a> {
+    pub worker: &'a Worker,
+    pub job: &'a Job,
+    pub lease: &'a Lease,
+    pub lines: Lines,
+    pub cancel: CancellationToken,
+}
+
+impl Run<'_> {
+    /// A line for people in the job's log.
+    pub async fn say(&self, line: impl Into<String>) {
+        // The log outlives the run: it closes when the run is over.
+        let _ = self.lines.send(line.into()).await;
+    }
+
+    pub async fn progress(&self, phase: &str, done: u32, total: Option<u32>, message: impl Into<String>) {
+        let progress = Progress { phase: phase.into(), done, total, message: message.into() };
+        if let Err(error) = self.worker.domain.jobs.progress(self.lease, progress).await {
+            tracing::warn!(%error, job = %self.job.id, "progress was not told");
+        }
+    }
+}
+
+/// Answers an event: an SQS batch of job messages, or the schedule that looks after open jobs.
+pub async fn handle(worker: &Worker, event: Value) -> Value {
+    if event["source"] == "aws.events" {
+        match worker.domain.jobs.sweep().await {
+            Ok(swept) => tracing::debug!(?swept, "open jobs were looked after"),
+            Err(error) => tracing::error!(%error, "open jobs could not be looked after"),
+        }
+        return json!({});
+    }
+    let mut failures = Vec::new();
+    for record in event["Records"].as_array().into_iter().flatten() {
+        let id = record["messageId"].as_str().unwrap_or_default();
+        let message: JobMessage = match serde_json::from_str(record["body"].as_str().unwrap_or_default()) {
+            Ok(message) => message,
+            Err(error) => {
+                // It will not read better the next time.
+                tracing::error!(%error, id, "a job message could not be read");
+                continue;
+            }
+        };
+        if let Err(error) = worker.take(&message).await {
+            tracing::error!(%error, job = %message.job, "a job could not be run");
+            failures.push(json!({ "itemIdentifier": id }));
+        }
+    }
+    json!({ "batchItemFailures": failures })
+}
+
+impl Worker {
+    async fn take(&self, message: &JobMessage) -> domain::Result<()> {
+        match self.domain.jobs.start(&message.project, &message.job).await {
+            Ok(Started::Run(job, lease)) => self.run(&job, &lease).await,
+            // Delivered twice, cancelled before it began, or at another worker.
+            Ok(Started::Finished(_) | Started::Busy) => Ok(()),
+            Err(domain::Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs a job under its lease, and ends it.
+    async fn run(&self, job: &Job, lease: &Lease) -> domain::Result<()> {
+        tracing::info!(job = %job.id, project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job");
+        let cancel = CancellationToken::new();
+        let (log, lines) = JobLog::start(self.domain.clone(), lease.clone());
+        let run = Run { worker: self, job, lease, lines, cancel: cancel.clone() };
+        let ended = tokio::select! {
+            ended = self.work(&run) => ended,
+            ended = self.watch(lease, &cancel) => {
+                ended
+            }
+        };
+        drop(run);
+        log.finish().await;
+        self.end(lease, ended).await
+    }
+
+    async fn work(&self, run: &Run<'_>) -> Ended {
+        if let Some(done) = self.domain.perform(run.job, run.lease).await {
+            return match done {
+                Ok(_) => Ended::Already,
+                Err(error) => Ended::from_platform(error),
+            };
+        }
+        let outcome = match &run.job.kind {
+            JobKind::Deploy { environment, what } => deploying::deploy(run, environment, what).await,
+            _ => building::build(run).await.map(Some),
+        };
+        match outcome {
+            Ok(Some(result)) => Ended::As(Outcome::Succeeded { result }),
+            Ok(None) => Ended::Already,
+            Err(Stop::Failed { error, result }) => {
+                run.say(format!("failed: {error}")).await;
+                Ended::As(Outcome::Failed { error, result })
+            }
+            Err(Stop::Cancelled) => Ended::As(Outcome::Cancelled),
+            Err(Stop::Platform(error)) => Ended::from_platform(error),
+        }
+    }
+
+    /// Keeps the lease, and ends the run when it is asked to end, lost, or too long. Dropping the run ends its
+    /// processes: a sandbox does not outlive its handle.
+    async fn watch(&self, lease: &Lease, cancel: &CancellationToken) -> Ended {
+        let deadline = tokio::time::Instant::now() + self.job_max;
+        let ended = loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            if tokio::time::Instant::now() >= deadline {
+                break Ended::As(Outcome::TimedOut);
+            }
+            match self.domain.jobs.heartbeat(lease).await {
+                Ok(LeaseState::Held) => {}
+                Ok(LeaseState::CancelRequested) => break Ended::As(Outcome::Cancelled),
+                Ok(LeaseState::Lost) => break Ended::Already,
+                Err(error) => tracing::warn!(%error, job = %lease.job, "a heartbeat failed"),
+            }
+        };
+        cancel.cancel();
+        ended
+    }
+
+    async fn end(&self, lease: &Lease, ended: Ended) -> domain::Result<()> {
+        let outcome = match ended {
+            Ended::Already => return Ok(()),
+            Ended::Again(error) => return Err(error),
+            Ended::As(outcome) => outcome,
+        };
+        match self.domain.jobs.finish(lease, outcome).await {
+            // Someone else ended it: it has its one final state.
+            Ok(_) | Err(domain::Error::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// How a run came to its end.
+enum Ended {
+    As(Outcome),
+    /// The job's end is written, or is another worker's to write.
+    Already,
+    /// The platform failed: the message comes again.
+    Again(domain::Error),
+}
+
+impl Ended {
+    fn from_platform(error: domain::Error) -> Self {
+        match error {
+            domain::Error::Conflict(_) => Self::Already,
+            domain::Error::NotFound(what) => {
+                let error = format!("The {what} is gone.");
+                Self::As(Outcome::Failed { error, result: Value::Null })
+            }
+            error => Self::Again(error),
+        }
+    }
+}
