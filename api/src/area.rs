@@ -1,0 +1,103 @@
+//! Areas: the routes that one function serves.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::Router;
+use function::{App, finish};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::routes;
+
+/// One function of the REST API (variable `AREA`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Area {
+    Public,
+    Identity,
+    Projects,
+    Repository,
+    Git,
+    Jobs,
+    Environments,
+    Files,
+}
+
+impl Area {
+    pub const ALL: [Self; 8] = [
+        Self::Public,
+        Self::Identity,
+        Self::Projects,
+        Self::Repository,
+        Self::Git,
+        Self::Jobs,
+        Self::Environments,
+        Self::Files,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Identity => "identity",
+            Self::Projects => "projects",
+            Self::Repository => "repository",
+            Self::Git => "git",
+            Self::Jobs => "jobs",
+            Self::Environments => "environments",
+            Self::Files => "files",
+        }
+    }
+
+    pub(crate) fn routes(self) -> OpenApiRouter<App> {
+        match self {
+            Self::Public => routes::public::routes(),
+            Self::Identity => routes::sessions::routes()
+                .merge(routes::me::routes())
+                .merge(routes::tokens::routes())
+                .merge(routes::accounts::routes())
+                .merge(routes::sockets::routes()),
+            Self::Projects => {
+                routes::projects::routes().merge(routes::members::routes()).merge(routes::events::routes())
+            }
+            Self::Repository => {
+                routes::repository::routes().merge(routes::commits::routes()).merge(routes::drafts::routes())
+            }
+            Self::Git => OpenApiRouter::new(),
+            Self::Jobs => routes::jobs::routes(),
+            Self::Environments => routes::environments::routes().merge(routes::functions::routes()),
+            Self::Files => routes::files::routes(),
+        }
+    }
+}
+
+/// `AREA` names no area.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownArea(String);
+
+impl fmt::Display for UnknownArea {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<&str> = Area::ALL.iter().map(|area| area.as_str()).collect();
+        write!(f, "`{}` is not an area: {}", self.0, known.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownArea {}
+
+impl FromStr for Area {
+    type Err = UnknownArea;
+    fn from_str(raw: &str) -> Result<Self, UnknownArea> {
+        Self::ALL.into_iter().find(|area| area.as_str() == raw).ok_or_else(|| UnknownArea(raw.to_owned()))
+    }
+}
+
+/// The routes of an area, with everything around them.
+pub fn router(area: Area, app: App) -> Router {
+    match area {
+        Area::Git => git_router(app),
+        other => finish(other.routes().into(), app),
+    }
+}
+
+/// Git over HTTP below `/git/`. It streams: the wide door of one machine serves it without the gateway's limits.
+pub fn git_router(app: App) -> Router {
+    finish(routes::git::routes(), app)
+}

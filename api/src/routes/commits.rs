@@ -1,0 +1,247 @@
+//! Commits and what they changed.
+
+use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::{Change, NewCommit, PageQuery};
+use function::{App, Caller, Created, Json, PageParams, PageView, Path, Problem, Query};
+use git_store::{Commit, FileDiff, FileStatus, Signature};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::wire::{ProjectPath, Refusals};
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create_commit, list_commits))
+        .routes(routes!(get_commit))
+        .routes(routes!(get_diff))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateCommit {
+    branch: String,
+    /// The commit that you saw at the branch; absent only when the branch is new.
+    expected_head: Option<String>,
+    message: String,
+    /// Paths of your drafts on the branch.
+    #[serde(default)]
+    drafts: Vec<String>,
+    /// Applied after the drafts, in order.
+    #[serde(default)]
+    changes: Vec<ChangeBody>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+enum ChangeBody {
+    /// Writes a file: `content` as text, or `content_base64`.
+    Put { path: String, content: Option<String>, content_base64: Option<String>, executable: Option<bool> },
+    /// Removes a file or folder.
+    Delete { path: String },
+    /// Moves a file or folder.
+    Move { from: String, to: String },
+}
+
+impl ChangeBody {
+    fn read(self) -> Result<Change, Problem> {
+        match self {
+            Self::Put { path, content, content_base64, executable } => {
+                Ok(Change::Put { path, bytes: content_of(content, content_base64)?, executable })
+            }
+            Self::Delete { path } => Ok(Change::Delete { path }),
+            Self::Move { from, to } => Ok(Change::Move { from, to }),
+        }
+    }
+}
+
+fn content_of(text: Option<String>, base64: Option<String>) -> Result<bytes::Bytes, Problem> {
+    match (text, base64) {
+        (Some(text), None) => Ok(text.into()),
+        (None, Some(raw)) => match STANDARD.decode(raw) {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(_) => Err(Problem::validation("content_base64 is not base64.").at("content_base64")),
+        },
+        _ => Err(Problem::validation("A put has either content or content_base64.").at("content")),
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct SignatureView {
+    name: String,
+    email: String,
+    at: i64,
+    /// Minutes east of UTC.
+    offset_minutes: i32,
+}
+
+impl From<Signature> for SignatureView {
+    fn from(signature: Signature) -> Self {
+        let Signature { name, email, at, offset_minutes } = signature;
+        Self { name, email, at: at.0, offset_minutes }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct CommitView {
+    /// 40 hex digits.
+    id: String,
+    tree: String,
+    parents: Vec<String>,
+    author: SignatureView,
+    committer: SignatureView,
+    message: String,
+}
+
+impl From<Commit> for CommitView {
+    fn from(commit: Commit) -> Self {
+        Self {
+            id: commit.oid.to_string(),
+            tree: commit.tree.to_string(),
+            parents: commit.parents.iter().map(ToString::to_string).collect(),
+            author: commit.author.into(),
+            committer: commit.committer.into(),
+            message: commit.message,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct FileDiffView {
+    old_path: Option<String>,
+    new_path: Option<String>,
+    /// `added`, `deleted`, `modified`, `renamed`, `copied` or `type_changed`.
+    status: &'static str,
+    additions: usize,
+    deletions: usize,
+    binary: bool,
+    /// Unified text; absent when the file is binary or the patch too long.
+    patch: Option<String>,
+}
+
+impl From<FileDiff> for FileDiffView {
+    fn from(file: FileDiff) -> Self {
+        let status = match file.status {
+            FileStatus::Added => "added",
+            FileStatus::Deleted => "deleted",
+            FileStatus::Modified => "modified",
+            FileStatus::Renamed => "renamed",
+            FileStatus::Copied => "copied",
+            FileStatus::TypeChanged => "type_changed",
+        };
+        Self {
+            old_path: file.old_path,
+            new_path: file.new_path,
+            status,
+            additions: file.additions,
+            deletions: file.deletions,
+            binary: file.binary,
+            patch: file.patch,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct DiffView {
+    files: Vec<FileDiffView>,
+    /// There are more files than are listed.
+    truncated: bool,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LogQuery {
+    /// A branch, tag or commit; the default branch when absent.
+    #[serde(rename = "ref")]
+    #[param(rename = "ref")]
+    reference: Option<String>,
+    /// Only commits that changed what is at this path.
+    path: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct CommitPath {
+    /// The project's slug or id.
+    project: String,
+    /// 40 hex digits, or a branch or tag.
+    commit: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DiffQuery {
+    /// A branch, tag or commit; the first parent of `head` when absent.
+    base: Option<String>,
+    /// A branch, tag or commit.
+    head: String,
+}
+
+/// Commits drafts and changes to a branch.
+#[utoipa::path(post, path = "/projects/{project}/commits", operation_id = "create_commit", tag = "repository",
+    params(ProjectPath), request_body = CreateCommit, responses((status = 201, body = CommitView), Refusals))]
+async fn create_commit(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    Json(body): Json<CreateCommit>,
+) -> Result<Created<CommitView>, Problem> {
+    let new = NewCommit {
+        branch: body.branch,
+        expected_head: body.expected_head,
+        message: body.message,
+        drafts: body.drafts,
+        changes: body.changes.into_iter().map(ChangeBody::read).collect::<Result<_, _>>()?,
+    };
+    let commit = app.domain.commits.create(&caller, &at.project, new).await?;
+    let location = format!("/projects/{}/commits/{}", at.project, commit.oid);
+    Ok(Created { location, etag: None, body: commit.into() })
+}
+
+/// Lists commits, newest first.
+#[utoipa::path(get, path = "/projects/{project}/commits", operation_id = "list_commits", tag = "repository",
+    params(ProjectPath, LogQuery), responses((status = 200, body = PageView<CommitView>), Refusals))]
+async fn list_commits(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    Query(query): Query<LogQuery>,
+) -> Result<Json<PageView<CommitView>>, Problem> {
+    let page: PageQuery = PageParams { cursor: query.cursor, limit: query.limit }.query()?;
+    let reference = query.reference.as_deref().unwrap_or("HEAD");
+    let log = app.domain.repository.log(&caller, &at.project, reference, query.path.as_deref(), &page).await?;
+    let page = domain::Page { items: log.commits, next: log.next.map(|oid| oid.to_string()) };
+    Ok(Json(PageView::of(page, CommitView::from)))
+}
+
+/// Shows a commit.
+#[utoipa::path(get, path = "/projects/{project}/commits/{commit}", operation_id = "get_commit", tag = "repository",
+    params(CommitPath), responses((status = 200, body = CommitView), Refusals))]
+async fn get_commit(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<CommitPath>,
+) -> Result<Json<CommitView>, Problem> {
+    Ok(Json(app.domain.repository.commit(&caller, &at.project, &at.commit).await?.into()))
+}
+
+/// Compares two commits.
+#[utoipa::path(get, path = "/projects/{project}/diff", operation_id = "get_diff", tag = "repository",
+    params(ProjectPath, DiffQuery), responses((status = 200, body = DiffView), Refusals))]
+async fn get_diff(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    Query(query): Query<DiffQuery>,
+) -> Result<Json<DiffView>, Problem> {
+    let diff = app.domain.repository.diff(&caller, &at.project, query.base.as_deref(), &query.head).await?;
+    let files = diff.files.into_iter().map(FileDiffView::from).collect();
+    Ok(Json(DiffView { files, truncated: diff.truncated }))
+}

@@ -1,0 +1,68 @@
+//! The caller's own account.
+
+use axum::extract::State;
+use function::{App, Caller, IfMatch, Json, Problem, Tagged};
+use identity::{AccountUpdate, Password, PersonName};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::accounts::{AccountView, at_version, tagged};
+use crate::wire::Refusals;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get_me, update_me))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateMe {
+    name: Option<String>,
+    /// A new password; needs `current_password`, and ends every session.
+    password: Option<String>,
+    current_password: Option<String>,
+}
+
+/// Shows the caller's account.
+#[utoipa::path(get, path = "/me", operation_id = "get_me", tag = "identity",
+    responses((status = 200, body = AccountView), Refusals))]
+async fn get_me(State(app): State<App>, caller: Caller) -> Result<Tagged<AccountView>, Problem> {
+    Ok(tagged(app.identity.accounts().get(&caller.principal.account).await?))
+}
+
+/// Changes the caller's name or password. `If-Match` is needed for the name.
+#[utoipa::path(patch, path = "/me", operation_id = "update_me", tag = "identity", request_body = UpdateMe,
+    responses((status = 200, body = AccountView), Refusals))]
+async fn update_me(
+    State(app): State<App>,
+    caller: Caller,
+    IfMatch(expected): IfMatch,
+    Json(body): Json<UpdateMe>,
+) -> Result<Tagged<AccountView>, Problem> {
+    caller.principal.require_session()?;
+    let (accounts, id) = (app.identity.accounts(), &caller.principal.account);
+    if let Some(name) = &body.name {
+        let change = AccountUpdate { name: Some(PersonName::parse(name)?), ..AccountUpdate::default() };
+        let version = at_version(&app, id, &expected).await?;
+        accounts.update(id, change, Some(&version)).await?;
+    }
+    if let Some(password) = &body.password {
+        change_password(&app, id, body.current_password.as_deref(), password).await?;
+    }
+    Ok(tagged(accounts.get(id).await?))
+}
+
+async fn change_password(
+    app: &App,
+    id: &identity::AccountId,
+    current: Option<&str>,
+    password: &str,
+) -> Result<(), Problem> {
+    let password = Password::parse(password)?;
+    let wrong = || Problem::validation("The current password is wrong.").at("current_password");
+    if !app.identity.accounts().verify_password(id, current.ok_or_else(wrong)?).await? {
+        return Err(wrong());
+    }
+    Ok(app.identity.accounts().set_password(id, &password).await?)
+}

@@ -1,0 +1,19 @@
+//! The routes, by resource.
+
+pub mod accounts;
+pub mod commits;
+pub mod drafts;
+pub mod environments;
+pub mod events;
+pub mod files;
+pub mod functions;
+pub mod git;
+pub mod jobs;
+pub mod me;
+pub mod members;
+pub mod projects;
+pub mod public;
+pub mod repository;
+pub mod sessions;
+pub mod sockets;
+pub mod tokens;

@@ -1,0 +1,179 @@
+//! Projects, and the starters that they begin from.
+
+use axum::extract::State;
+use domain::{NewProject, Project, ProjectUpdate};
+use function::{Accepted, App, Caller, Created, IfMatch, Json, PageParams, PageView, Path, Problem, Query, Tagged};
+use identity::Role;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::jobs::{JobView, accepted};
+use crate::wire::{ProjectPath, Refusals};
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_starters)).routes(routes!(create_project, list_projects)).routes(routes!(
+        get_project,
+        update_project,
+        delete_project
+    ))
+}
+
+#[derive(Serialize, ToSchema)]
+struct StarterView {
+    name: String,
+    title: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct StartersView {
+    items: Vec<StarterView>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateProject {
+    /// 2 to 40 of a-z, 0-9 and -; part of the addresses of the project's sites, and never changed.
+    slug: String,
+    name: String,
+    description: Option<String>,
+    /// A name from `/starters`; the repository is empty when absent.
+    starter: Option<String>,
+    /// `main` when absent.
+    default_branch: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateProject {
+    name: Option<String>,
+    description: Option<String>,
+    /// Branches that only maintainers move.
+    protected_branches: Option<Vec<String>>,
+    /// Environments that only maintainers deploy to.
+    protected_environments: Option<Vec<String>>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ProjectView {
+    id: String,
+    slug: String,
+    name: String,
+    description: String,
+    default_branch: String,
+    protected_branches: Vec<String>,
+    protected_environments: Vec<String>,
+    created: i64,
+    /// The id of the account that created it.
+    created_by: String,
+    /// Clone from here, below the platform's address.
+    git_path: String,
+    /// In lists: the caller's role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+}
+
+impl ProjectView {
+    fn of(project: Project, role: Option<Role>) -> Self {
+        Self {
+            git_path: format!("/git/{}.git", project.slug),
+            id: project.id.to_string(),
+            slug: project.slug.to_string(),
+            name: project.name,
+            description: project.description,
+            default_branch: project.default_branch.to_string(),
+            protected_branches: project.protected_branches.iter().map(ToString::to_string).collect(),
+            protected_environments: project.protected_environments.iter().map(ToString::to_string).collect(),
+            created: project.created.0,
+            created_by: project.created_by,
+            role: role.map(|role| role.to_string()),
+        }
+    }
+}
+
+/// Lists the starters.
+#[utoipa::path(get, path = "/starters", operation_id = "list_starters", tag = "projects",
+    responses((status = 200, body = StartersView), Refusals))]
+async fn list_starters(State(app): State<App>, caller: Caller) -> Result<Json<StartersView>, Problem> {
+    let starters = app.domain.starters.list(&caller).await?;
+    let items = starters.into_iter().map(|starter| StarterView { name: starter.name, title: starter.title }).collect();
+    Ok(Json(StartersView { items }))
+}
+
+/// Creates a project. The caller becomes its owner.
+#[utoipa::path(post, path = "/projects", operation_id = "create_project", tag = "projects",
+    request_body = CreateProject, responses((status = 201, body = ProjectView), Refusals))]
+async fn create_project(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<CreateProject>,
+) -> Result<Created<ProjectView>, Problem> {
+    let new = NewProject {
+        name: body.name,
+        slug: body.slug,
+        description: body.description,
+        starter: body.starter,
+        default_branch: body.default_branch,
+    };
+    let project = app.domain.projects.create(&caller, new).await?;
+    let (location, etag) = (format!("/projects/{}", project.slug), project.etag.clone());
+    Ok(Created { location, etag: Some(etag), body: ProjectView::of(project, Some(Role::Owner)) })
+}
+
+/// Lists the projects that the caller is a member of.
+#[utoipa::path(get, path = "/projects", operation_id = "list_projects", tag = "projects", params(PageParams),
+    responses((status = 200, body = PageView<ProjectView>), Refusals))]
+async fn list_projects(
+    State(app): State<App>,
+    caller: Caller,
+    Query(page): Query<PageParams>,
+) -> Result<Json<PageView<ProjectView>>, Problem> {
+    let page = app.domain.projects.list(&caller, &page.query()?).await?;
+    Ok(Json(PageView::of(page, |(project, role)| ProjectView::of(project, Some(role)))))
+}
+
+/// Shows a project.
+#[utoipa::path(get, path = "/projects/{project}", operation_id = "get_project", tag = "projects",
+    params(ProjectPath), responses((status = 200, body = ProjectView), Refusals))]
+async fn get_project(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+) -> Result<Tagged<ProjectView>, Problem> {
+    let project = app.domain.projects.get(&caller, &at.project).await?;
+    Ok(Tagged { etag: project.etag.clone(), body: ProjectView::of(project, None) })
+}
+
+/// Changes a project. Needs `If-Match`.
+#[utoipa::path(patch, path = "/projects/{project}", operation_id = "update_project", tag = "projects",
+    params(ProjectPath), request_body = UpdateProject, responses((status = 200, body = ProjectView), Refusals))]
+async fn update_project(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    IfMatch(expected): IfMatch,
+    Json(body): Json<UpdateProject>,
+) -> Result<Tagged<ProjectView>, Problem> {
+    let update = ProjectUpdate {
+        name: body.name,
+        description: body.description,
+        protected_branches: body.protected_branches,
+        protected_environments: body.protected_environments,
+    };
+    let project = app.domain.projects.update(&caller, &at.project, &expected, update).await?;
+    Ok(Tagged { etag: project.etag.clone(), body: ProjectView::of(project, None) })
+}
+
+/// Deletes a project with everything it holds. Needs `If-Match`. It is gone at once; a job cleans up.
+#[utoipa::path(delete, path = "/projects/{project}", operation_id = "delete_project", tag = "projects",
+    params(ProjectPath), responses((status = 202, body = JobView), Refusals))]
+async fn delete_project(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    IfMatch(expected): IfMatch,
+) -> Result<Accepted<JobView>, Problem> {
+    let job = app.domain.projects.delete(&caller, &at.project, &expected).await?;
+    Ok(accepted(&at.project, job))
+}
