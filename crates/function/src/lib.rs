@@ -10,6 +10,7 @@
 
 mod answer;
 mod app;
+mod assemble;
 mod caller;
 mod condition;
 mod config;
@@ -24,6 +25,7 @@ pub mod trace;
 
 pub use answer::{Accepted, Created, NoContent, Tagged};
 pub use app::{App, finish};
+pub use assemble::{Places, Ports};
 pub use caller::{Caller, CorrelationId, RequestId, principal_of};
 pub use condition::{IfMatch, etag_header};
 pub use config::{Config, ConfigErrors};

@@ -1,0 +1,77 @@
+//! The parts of the platform put together over one set of ports: the same in every function and on one machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cloud::{Blobs, Clock, Entropy, Logs, Parameters, Queue, Records, Sockets, Stacks};
+use domain::{Domain, DomainSettings, Quotas, StackLogs, StarterSource};
+use git_store::{GitStore, GitStoreSettings};
+use identity::{Identity, IdentitySettings};
+
+use crate::{App, Config};
+
+/// Every port, on one cloud.
+pub struct Ports {
+    pub records: Arc<dyn Records>,
+    pub blobs: Arc<dyn Blobs>,
+    pub jobs_queue: Arc<dyn Queue>,
+    pub tail_queue: Arc<dyn Queue>,
+    pub sockets: Arc<dyn Sockets>,
+    pub logs: Arc<dyn Logs>,
+    /// The logs of one stack's functions.
+    pub stack_logs: StackLogs,
+    pub parameters: Arc<dyn Parameters>,
+    pub stacks: Arc<dyn Stacks>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What the process itself offers.
+pub struct Places {
+    pub starters: StarterSource,
+    /// A folder for packs in use.
+    pub pack_cache: PathBuf,
+    /// Bytes kept there.
+    pub pack_cache_max: u64,
+}
+
+impl App {
+    pub fn assemble(config: Config, ports: Ports, places: Places) -> Self {
+        let Ports { records, clock, entropy, .. } = &ports;
+        let (records, clock, entropy) = (records.clone(), clock.clone(), entropy.clone());
+        let identity = Arc::new(Identity::new(IdentitySettings {
+            records: records.clone(),
+            parameters: ports.parameters.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+        }));
+        let git = GitStore::new(GitStoreSettings {
+            blobs: ports.blobs.clone(),
+            records: records.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            cache: places.pack_cache,
+            cache_bytes_max: places.pack_cache_max,
+        });
+        let domain = Arc::new(Domain::new(DomainSettings {
+            records: ports.records,
+            blobs: ports.blobs,
+            jobs_queue: ports.jobs_queue,
+            tail_queue: ports.tail_queue,
+            sockets: ports.sockets,
+            logs: ports.logs,
+            stack_logs: ports.stack_logs,
+            parameters: ports.parameters,
+            stacks: ports.stacks,
+            git,
+            identity: identity.clone(),
+            starters: places.starters,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            quotas: Quotas::default(),
+        }));
+        Self { identity, domain, config: Arc::new(config), records, clock, entropy }
+    }
+}
