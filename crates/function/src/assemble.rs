@@ -36,7 +36,8 @@ pub struct Places {
 }
 
 impl App {
-    pub fn assemble(config: Config, ports: Ports, places: Places) -> Self {
+    /// Fails when the folder for packs cannot be used.
+    pub fn assemble(config: Config, ports: Ports, places: Places) -> Result<Self, git_store::Error> {
         let Ports { records, clock, entropy, .. } = &ports;
         let (records, clock, entropy) = (records.clone(), clock.clone(), entropy.clone());
         let identity = Arc::new(Identity::new(IdentitySettings {
@@ -54,7 +55,7 @@ impl App {
             entropy: entropy.clone(),
             cache: places.pack_cache,
             cache_bytes_max: places.pack_cache_max,
-        });
+        })?;
         let domain = Arc::new(Domain::new(DomainSettings {
             records: ports.records,
             blobs: ports.blobs,
@@ -72,6 +73,6 @@ impl App {
             entropy: ports.entropy,
             quotas: Quotas::default(),
         }));
-        Self { identity, domain, config: Arc::new(config), records, clock, entropy }
+        Ok(Self { identity, domain, config: Arc::new(config), records, clock, entropy })
     }
 }
