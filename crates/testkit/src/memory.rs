@@ -1,7 +1,8 @@
 //! `Records` and `Parameters` in memory, for tests above the ports.
 //!
 //! They keep the promises of the ports and use every freedom that the ports give: an expired record is still
-//! read by `get` and still counts for conditions, so that a caller who forgets to look at `expires` is found.
+//! read by `get` and still counts for conditions, so that a caller who forgets to look at `expires` is found; and
+//! every call lets other tasks run first, so that a read and the write that follows from it can be overtaken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,10 +128,12 @@ fn too_large(what: String, actual: usize, limit: usize) -> Error {
 #[async_trait::async_trait]
 impl Records for MemoryRecords {
     async fn get(&self, key: &RecordKey) -> Result<Option<Record>> {
+        tokio::task::yield_now().await;
         Ok(self.lock().records.get(key).cloned())
     }
 
     async fn query(&self, query: RangeQuery) -> Result<RecordPage> {
+        tokio::task::yield_now().await;
         if query.partition.is_empty() || query.limit == 0 || query.limit > QUERY_LIMIT_MAX {
             return Err(Error::Invalid(format!(
                 "a query names a partition and asks for 1 to {QUERY_LIMIT_MAX} records"
@@ -164,6 +167,7 @@ impl Records for MemoryRecords {
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<Option<Version>>> {
+        tokio::task::yield_now().await;
         check_sizes(&writes)?;
         let at = self.clock.now();
         let mut state = self.lock();
@@ -177,6 +181,7 @@ impl Records for MemoryRecords {
     }
 
     async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage> {
+        tokio::task::yield_now().await;
         let state = self.lock();
         let start = match position {
             None => 0,
@@ -215,10 +220,12 @@ impl MemoryParameters {
 #[async_trait::async_trait]
 impl Parameters for MemoryParameters {
     async fn get(&self, name: &ParameterName) -> Result<Option<Parameter>> {
+        tokio::task::yield_now().await;
         Ok(self.lock().get(name).cloned())
     }
 
     async fn put(&self, name: &ParameterName, value: Secret, sealed: bool) -> Result<u64> {
+        tokio::task::yield_now().await;
         if value.expose().len() > PARAMETER_MAX {
             return Err(too_large(format!("`{name}`"), value.expose().len(), PARAMETER_MAX));
         }
