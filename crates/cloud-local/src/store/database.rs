@@ -244,3 +244,84 @@ fn commit(connection: &Connection) -> Commit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = "CREATE TABLE thing (name TEXT PRIMARY KEY, body BLOB);";
+
+    fn fresh() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("a.db"), SCHEMA, 1).unwrap();
+        (folder, database)
+    }
+
+    fn insert(connection: &Connection, name: &str, bytes: usize) -> Result<()> {
+        let sql = "INSERT INTO thing (name, body) VALUES (?1, zeroblob(?2))";
+        let bytes = i64::try_from(bytes).unwrap();
+        connection.execute(sql, rusqlite::params![name, bytes]).during("inserting").map(drop)
+    }
+
+    async fn names(database: &Database) -> Vec<String> {
+        let work = |connection: &Connection| {
+            let mut sql = connection.prepare("SELECT name FROM thing ORDER BY name").during("reading")?;
+            sql.query_map([], |row| row.get(0)).and_then(Iterator::collect).during("reading")
+        };
+        database.read(work).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_leaves_nothing_and_its_neighbours_stay() {
+        let (_folder, database) = fresh();
+        let failing = database.write(|connection| {
+            insert(connection, "failed", 1)?;
+            Err::<(), _>(Error::Stale("the test"))
+        });
+        let panicking = database.write(|connection| {
+            insert(connection, "panicked", 1)?;
+            if connection.is_autocommit() { Ok(()) } else { panic!("planned") }
+        });
+        let before = database.write(|connection| insert(connection, "before", 1));
+        let after = database.write(|connection| insert(connection, "after", 1));
+        let (before, failing, panicking, after) = tokio::join!(before, failing, panicking, after);
+        before.unwrap();
+        after.unwrap();
+        assert!(matches!(failing, Err(Error::Stale(_))));
+        assert!(panicking.is_err());
+        assert_eq!(names(&database).await, ["after", "before"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_write_and_not_the_store() {
+        let (_folder, database) = fresh();
+        let narrow = |connection: &Connection| {
+            connection.query_row("PRAGMA max_page_count = 40", [], |_| Ok(())).during("narrowing")
+        };
+        database.write(narrow).await.unwrap();
+        database.write(|connection| insert(connection, "small", 10)).await.unwrap();
+        assert!(database.write(|connection| insert(connection, "large", 1_000_000)).await.is_err());
+        database.write(|connection| insert(connection, "small again", 10)).await.unwrap();
+        assert_eq!(names(&database).await, ["small", "small again"]);
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_write_happens_although_its_caller_has_gone() {
+        let (_folder, database) = fresh();
+        let (told, hears) = std::sync::mpsc::channel();
+        let write = database.write_then(|connection| insert(connection, "kept", 1), move |()| told.send(()).unwrap());
+        // One poll hands the write over.
+        assert!(futures::FutureExt::now_or_never(write).is_none());
+        drop(database);
+        hears.recv().unwrap();
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        drop(Database::open(&path, SCHEMA, 2).unwrap());
+        let message = Database::open(&path, SCHEMA, 1).err().unwrap().to_string();
+        assert!(message.contains("newer version"), "{message}");
+    }
+}

@@ -10,6 +10,8 @@ use super::{absent, fresh, invalid, ok, too_large};
 
 /// Longer than any service takes to show what was appended.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest that a reader may ask to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// Events of the test that reads while others write.
 const WRITERS: usize = 4;
 const EVENTS_EACH: usize = 50;
@@ -139,11 +141,12 @@ async fn a_reader_beside_writers_misses_and_repeats_nothing(adapter: &Arc<dyn Lo
 async fn a_waiting_reader_is_woken(adapter: &Arc<dyn Logs>, root: &str) {
     let group = format!("{root}/wake");
     ok(adapter.ensure_group(&group, None).await);
-    let (reader, waiting) = (adapter.clone(), LogQuery { wait: PATIENCE, ..query(&group) });
-    let waiting = tokio::spawn(async move { reader.read(waiting).await });
+    let (reader, waiting) = (adapter.clone(), LogQuery { wait: LONGEST_WAIT, ..query(&group) });
+    let waiting = tokio::spawn(async move { tokio::time::timeout(PATIENCE, reader.read(waiting)).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     ok(adapter.append(&group, "s", events(SystemClock.now(), &["wake"])).await);
-    let page = ok(waiting.await.expect("the reader panicked"));
+    let answered = waiting.await.expect("the reader panicked");
+    let page = ok(answered.expect("a waiting reader was not woken by an event"));
     assert_eq!(messages(&page), ["wake"]);
 }
 
