@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 async fn start() -> (Machine, DynamoDb) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let machine = Machine::with_dynamodb(root.join("target/companions/release/workroom-dynamodb")).await;
+    let machine = Machine::with(root.join("target/companions/release/workroom-dynamodb"), None).await;
     let dynamodb = machine.dynamodb.clone();
     (machine, dynamodb)
 }

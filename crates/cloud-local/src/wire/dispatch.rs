@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use s3s::Body;
@@ -75,8 +75,9 @@ impl Endpoint {
             },
             _ => {
                 let service = claimed.scope.service.clone();
+                let query = is_query(&parts.headers);
                 let called = async { self.call(&service, self.verified(claimed, parts, body).await?).await };
-                called.await.unwrap_or_else(|failure| failure.json())
+                called.await.unwrap_or_else(|failure| if query { failure.xml(true) } else { failure.json() })
             }
         }
     }
@@ -126,6 +127,12 @@ impl Call {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.parts.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// The query protocol: a form goes in, XML comes out.
+fn is_query(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
 }
 
 async fn collect(body: Incoming) -> Answer<Bytes> {

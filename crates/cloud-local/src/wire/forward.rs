@@ -18,6 +18,7 @@ const ANSWER_MAX: usize = 16 * 1024 * 1024;
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// An AWS emulator that the machine's owner runs and names; it gets the calls to services that are not served here.
+/// It knows no scopes: what it keeps is shared by all stacks.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     there: Remote,

@@ -1,4 +1,4 @@
-//! Lambda: Invoke (REST, 2015-03-31).
+//! Lambda: Invoke, and what functions there are (REST, 2015-03-31).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +7,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cloud::limits::{FUNCTION_EVENT_MAX, FUNCTION_PAYLOAD_MAX};
-use cloud::{Invocation, Invoke, Stacks};
+use cloud::{FunctionView, Invocation, Invoke, Stacks};
 use http::header::HeaderValue;
 use http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use s3s::Body;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::ACCOUNT_ID;
 use super::dispatch::Call;
-use super::reply::{Answer, Failure, response};
+use super::reply::{Answer, Failure, json_response, response};
 use crate::access_keys::Scope;
 
 /// Asynchronous invocations that run or wait at a time.
@@ -37,17 +39,49 @@ impl Lambda {
 
     pub async fn answer(&self, call: &Call) -> Answer<Response<Body>> {
         let path = call.parts.uri.path();
-        let name = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.strip_suffix("/invocations"));
-        let Some(name) = name.filter(|_| call.parts.method == Method::POST) else {
-            return Err(Failure::unknown_operation(&format!("{} {path}", call.parts.method), "Lambda")
-                .with_status(StatusCode::NOT_FOUND));
-        };
-        let function = function_name(name)?;
-        let absent =
-            || Failure::new(ABSENT, format!("function not found: {function}")).with_status(StatusCode::NOT_FOUND);
+        let below = path.strip_prefix("/2015-03-31/functions").unwrap_or("?");
+        let below = below.strip_prefix('/').unwrap_or(below);
+        let parts = below.split_once('/').unwrap_or((below, ""));
+        match (&call.parts.method, parts) {
+            (&Method::POST, (name, "invocations")) => self.invoke(call, &function_name(name)?).await,
+            (&Method::GET, ("", "")) => self.list(call).await,
+            (&Method::GET, (name, what @ ("" | "configuration"))) if name != "?" => {
+                self.describe(call, &function_name(name)?, what == "configuration").await
+            }
+            (method, _) => {
+                Err(Failure::unknown_operation(&format!("{method} {path}"), "Lambda")
+                    .with_status(StatusCode::NOT_FOUND))
+            }
+        }
+    }
+
+    /// ListFunctions: all of the stack's in one page.
+    async fn list(&self, call: &Call) -> Answer<Response<Body>> {
+        let functions = self.functions(call).await?;
+        let views: Vec<Value> = functions.iter().map(|function| configuration(function, &call.region)).collect();
+        Ok(json_response(StatusCode::OK, &json!({"Functions": views})))
+    }
+
+    /// GetFunctionConfiguration, and GetFunction without the code.
+    async fn describe(&self, call: &Call, name: &str, configuration_alone: bool) -> Answer<Response<Body>> {
+        let functions = self.functions(call).await?;
+        let function = functions.iter().find(|function| function.name == name).ok_or_else(|| absent(name))?;
+        let view = configuration(function, &call.region);
+        let body = if configuration_alone { view } else { json!({"Configuration": view}) };
+        Ok(json_response(StatusCode::OK, &body))
+    }
+
+    async fn functions(&self, call: &Call) -> Answer<Vec<FunctionView>> {
+        let Scope::Stack(stack) = &call.key.scope else { return Ok(Vec::new()) };
+        let stack = self.stacks.describe(stack).await.map_err(port_failure)?;
+        Ok(stack.map(|stack| stack.functions).unwrap_or_default())
+    }
+
+    async fn invoke(&self, call: &Call, function: &str) -> Answer<Response<Body>> {
+        let absent = || absent(function);
         let Scope::Stack(stack) = &call.key.scope else { return Err(absent()) };
         let payload = payload(&call.body)?;
-        let invoke = Invoke { stack: stack.clone(), function: function.clone(), payload };
+        let invoke = Invoke { stack: stack.clone(), function: function.to_owned(), payload };
         match call.header("x-amz-invocation-type").unwrap_or("RequestResponse") {
             "RequestResponse" => {
                 let invocation = self.stacks.invoke(invoke).await.map_err(port_failure)?;
@@ -69,7 +103,7 @@ impl Lambda {
     async fn exists(&self, invoke: &Invoke) -> Answer<bool> {
         let stack = self.stacks.describe(&invoke.stack).await.map_err(port_failure)?;
         let named =
-            |function: &cloud::FunctionView| function.name == invoke.function || function.logical_id == invoke.function;
+            |function: &FunctionView| function.name == invoke.function || function.logical_id == invoke.function;
         Ok(stack.is_some_and(|stack| stack.functions.iter().any(named)))
     }
 
@@ -142,6 +176,24 @@ fn reply(invocation: Invocation, tail: bool) -> Response<Body> {
     set("x-amzn-requestid", invocation.report.map(|report| report.request_id));
     set("x-amz-log-result", tail.then(|| STANDARD.encode(&invocation.log_tail)));
     answer
+}
+
+fn configuration(function: &FunctionView, region: &str) -> Value {
+    json!({
+        "FunctionName": function.name,
+        "FunctionArn": format!("arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{}", function.name),
+        "Runtime": function.runtime,
+        "Handler": function.handler,
+        "MemorySize": function.memory_mb,
+        "Timeout": function.timeout_s,
+        "Version": "$LATEST",
+        "State": "Active",
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": function.log_group},
+    })
+}
+
+fn absent(function: &str) -> Failure {
+    Failure::new(ABSENT, format!("function not found: {function}")).with_status(StatusCode::NOT_FOUND)
 }
 
 fn too_large(limit: usize) -> Failure {

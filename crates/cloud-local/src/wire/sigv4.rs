@@ -303,7 +303,6 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 mod tests {
     use super::*;
 
-    /// `GET /` with a query that needs sorting, as signed by botocore 1.43 for this key, date and service.
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
     fn signed(authorization: &str) -> Parts {
@@ -317,7 +316,7 @@ mod tests {
             .0
     }
 
-    /// The case `get-vanilla-query-order-key-case` of AWS's published Signature Version 4 test suite.
+    /// The case `get-vanilla-query-order-key-case` (a query that needs sorting) of AWS's published Signature Version 4 test suite.
     const VANILLA: &str = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
         SignedHeaders=host;x-amz-date, \
         Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500";

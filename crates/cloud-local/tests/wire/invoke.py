@@ -21,3 +21,9 @@ refused("InvalidRequestContentException", functions.invoke, FunctionName="echo",
 refused(("RequestTooLargeException", "413"), functions.invoke, FunctionName="echo", Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"')
 for other in (of_bank("lambda"), of_platform("lambda")):
     refused("ResourceNotFoundException", other.invoke, FunctionName="echo")
+
+assert [f["FunctionName"] for f in functions.list_functions()["Functions"]] == ["echo", "broken", "later"]
+assert functions.get_function_configuration(FunctionName="echo")["MemorySize"] == 128
+assert functions.get_function(FunctionName=arn)["Configuration"]["Handler"] == "bootstrap"
+refused("ResourceNotFoundException", functions.get_function, FunctionName="missing")
+assert of_bank("lambda").list_functions()["Functions"] == []

@@ -10,7 +10,7 @@ use cloud::{
     StackName, StackStatus, Stacks, SystemClock, SystemEntropy,
 };
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
-use cloud_local::wire::{DynamoDb, DynamoDbSettings, WireSettings, serve};
+use cloud_local::wire::{DynamoDb, DynamoDbSettings, Emulator, WireSettings, serve};
 use cloud_local::{Presigner, Store, StoreSettings};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,10 +32,11 @@ pub fn shop() -> Scope {
 
 impl Machine {
     pub async fn start() -> Self {
-        Self::with_dynamodb("/nonexistent/companion".into()).await
+        Self::with("/nonexistent/companion".into(), None).await
     }
 
-    pub async fn with_dynamodb(program: PathBuf) -> Self {
+    /// With a DynamoDB companion, and an emulator for the services that the endpoint does not serve.
+    pub async fn with(program: PathBuf, emulator: Option<Emulator>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy = Arc::new(SystemEntropy);
@@ -64,7 +65,7 @@ impl Machine {
             clock,
             stacks: stacks.clone(),
             dynamodb: dynamodb.clone(),
-            emulator: None,
+            emulator,
             endpoint: endpoint.clone(),
             origins: vec!["https://ide.example".into()],
         };

@@ -7,7 +7,7 @@ mod machine;
 use std::time::Duration;
 
 use cloud_local::access_keys::Scope;
-use cloud_local::wire::{QueueSpec, Queues};
+use cloud_local::wire::{Emulator, QueueSpec, Queues};
 use machine::{Machine, as_json, shop};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,4 +131,27 @@ async fn checksums_that_come_after_the_body() {
     let machine = Machine::start().await;
     machine.store.ensure_bucket("stack/shop-dev/files").await.unwrap();
     machine.python("trailers.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_services_go_to_the_emulator_that_is_named() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = format!("http://{}", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains("Action=ListTopics") {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the call comes whole");
+        }
+        let body = "<ListTopicsResponse><ListTopicsResult><Topics><member><TopicArn>arn:there</TopicArn></member>\
+                    </Topics></ListTopicsResult></ListTopicsResponse>";
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n";
+        let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let emulator = Emulator::new(&there).unwrap();
+    let machine = Machine::with("/nonexistent/companion".into(), Some(emulator)).await;
+    machine.python("emulator.py").await;
+    served.await.unwrap();
 }

@@ -58,6 +58,8 @@ for why, (url, body, headers, expected) in refusals.items():
     assert status == expected, f"{why}: {status} {answer}"
     assert b"X-Amz-Signature" not in answer, why
     absent()
+status, _, answer = http("PUT", put, b"x" * 50 * 1024 * 1024, HEADERS)
+assert status == 403 and b"SignatureDoesNotMatch" in answer, "a refusal is read even by a client that sends much"
 status, _, _ = http("GET", put)
 assert status == 403, "a PUT is no GET"
 wrong = dict(WHAT, ChecksumSHA256="A" * 43 + "=")

@@ -43,7 +43,9 @@ assert call(signed(), b'{"Name":"/other"}') == (403, "InvalidSignatureException"
 assert call(signed() | {"X-Amz-Target": "AmazonSSM.DeleteParameter"}) == (403, "InvalidSignatureException")
 assert call(signed() | {"X-Amz-Extra": "1"}) == (403, "InvalidSignatureException"), "an unsigned x-amz header"
 assert call(signed(service="logs")) == (400, "UnknownOperationException"), "the target is not of the service signed for"
-assert call(signed(service="sns"))[0] == 501
+assert call(signed(service="events"))[0] == 501
+refused("UnknownServiceException", client("events").list_rules)
+refused("UnknownServiceException", client("sns").list_topics)
 assert call(TARGET) == (403, "MissingAuthenticationTokenException")
 changed = signed()
 changed["Authorization"] = changed["Authorization"].replace("/ssm/", "/logs/")

@@ -186,6 +186,7 @@ fn refusal(operation: &str, answer: &Value) -> Error {
     }
 }
 
+/// Not a 503: SDKs would try again for a long while before they told anybody.
 fn absent(error: Error) -> Failure {
-    Failure::new("ServiceUnavailableException", error.to_string()).with_status(StatusCode::SERVICE_UNAVAILABLE)
+    Failure::new("ServiceUnavailableException", error.to_string()).with_status(StatusCode::NOT_IMPLEMENTED)
 }

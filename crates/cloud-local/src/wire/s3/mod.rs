@@ -2,6 +2,7 @@
 
 mod buckets;
 mod checksum;
+mod drained;
 mod multipart;
 mod objects;
 
@@ -18,6 +19,8 @@ use s3s::config::{S3Config, S3ConfigProvider, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 
 use super::reply::Failure;
 use super::sigv4::{Claimed, Refused};
@@ -47,10 +50,12 @@ impl Front {
         parts: Parts,
         body: Incoming,
     ) -> Response<Body> {
+        let body = drained::Drained::new(body);
         let mut response = match self.admit(store, keys, &claimed, &parts) {
             Ok(service) => {
-                let request = Request::from_parts(parts, Body::from(body));
-                service.call(request).await.unwrap_or_else(|error| {
+                let request = Request::from_parts(parts, Body::http_body(body.clone()));
+                // What `s3s` would log of a request names its signature; the calls themselves log as elsewhere.
+                service.call(request).with_subscriber(Dispatch::none()).await.unwrap_or_else(|error| {
                     let error: Box<dyn std::error::Error + Send + Sync> = error.into();
                     tracing::error!(error = &*error, "an S3 call failed");
                     Failure::new("InternalError", "the call failed on this machine; its log says why")
@@ -60,6 +65,9 @@ impl Front {
             }
             Err(failure) => failure.xml(false),
         };
+        if response.status().is_client_error() {
+            body.drain().await;
+        }
         guard(&mut response);
         response
     }
@@ -81,7 +89,8 @@ impl Front {
         }
         let key = claimed.key(keys).map_err(refusal)?;
         let access = SimpleAuth::from_single(key.access_key_id.as_str(), key.secret_access_key.expose());
-        let mut service = S3ServiceBuilder::new(ScopedS3 { store: store.clone(), scope: key.scope });
+        let log = tracing::dispatcher::get_default(Dispatch::clone);
+        let mut service = S3ServiceBuilder::new(ScopedS3 { store: store.clone(), scope: key.scope, log });
         service.set_auth(access);
         service.set_config(self.config.clone());
         Ok(service.build())
@@ -125,6 +134,7 @@ pub(super) fn refusal(refused: Refused) -> Failure {
 struct ScopedS3 {
     store: Store,
     scope: Scope,
+    log: Dispatch,
 }
 
 impl ScopedS3 {
@@ -177,7 +187,7 @@ macro_rules! operations {
         #[async_trait::async_trait]
         impl S3 for ScopedS3 {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.$name(request).await.map(S3Response::new)
+                self.$name(request).with_subscriber(self.log.clone()).await.map(S3Response::new)
             })*
         }
     };
