@@ -1,16 +1,16 @@
-//! The WebSocket API: connections come and go, clients follow projects and logs, committed events fan out.
+//! WebSocket connections: what clients say, the delivery of committed events, and logs that are followed.
 //!
-//! Three functions of the template share this library, each with an area of its own: [`route`] answers the API's
-//! routes, [`fan_out`] consumes the table's stream, [`tail`] consumes the tail queue.
+//! Three functions share this library (variable `ROLE`): [`route`] answers the gateway's `$connect`, `$disconnect` and
+//! `$default`, [`fan_out`] consumes the change feed, [`tail`] consumes the tail queue.
+//!
+//! **Invariant**: nothing is decided here but who connects; what may be followed, the domain decides.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
-mod fan_out;
 mod message;
+mod origin;
 mod route;
-mod tail;
 
-pub use fan_out::fan_out;
+pub use batch::{fan_out, tail};
 pub use route::route;
-pub use tail::tail;

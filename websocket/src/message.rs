@@ -3,54 +3,46 @@
 use domain::TailTarget;
 use serde::Deserialize;
 
-/// One message of a client; the text is JSON with an `action`.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+/// One message, by its `action`.
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
-pub enum ClientMessage {
-    /// Follows a project's events, after the sequence that the client has.
-    Subscribe { project: String, after: Option<u64> },
-    Unsubscribe { project: String },
-    /// Follows the log of a job, or of a function in an environment.
+pub enum Message {
+    /// Follow a project's events, after a sequence or from now.
+    Subscribe {
+        project: String,
+        after: Option<u64>,
+    },
+    Unsubscribe {
+        project: String,
+    },
+    /// Follow a job's log, or a function's.
     Tail {
         project: String,
         job: Option<String>,
         environment: Option<String>,
         function: Option<String>,
         cursor: Option<String>,
-        /// Only lines from this time on (milliseconds since 1970), when there is no cursor.
+        /// Only lines at or after this (milliseconds), without a cursor.
         start: Option<i64>,
     },
-    Untail { tail: String },
-    /// Keeps the connection from being idle.
+    /// Stop following a log.
+    Untail {
+        tail: String,
+    },
     Ping {},
 }
 
-/// Why a message is not one of ours.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MessageError {
-    #[error("A message is a JSON object with an `action`: subscribe, unsubscribe, tail, untail or ping.")]
-    Unreadable,
-    #[error("A tail names a `job`, or an `environment` and a `function`.")]
-    NoTarget,
-}
-
-impl ClientMessage {
-    pub fn parse(text: &str) -> Result<Self, MessageError> {
-        serde_json::from_str(text).map_err(|_| MessageError::Unreadable)
-    }
-}
-
-/// The log that a tail message means.
+/// The log that a tail message names; `None` when it names none or two.
 pub fn target(
     project: String,
     job: Option<String>,
     environment: Option<String>,
     function: Option<String>,
-) -> Result<TailTarget, MessageError> {
+) -> Option<TailTarget> {
     match (job, environment, function) {
-        (Some(job), None, None) => Ok(TailTarget::Job { project, job }),
-        (None, Some(environment), Some(function)) => Ok(TailTarget::Function { project, environment, function }),
-        _ => Err(MessageError::NoTarget),
+        (Some(job), None, None) => Some(TailTarget::Job { project, job }),
+        (None, Some(environment), Some(function)) => Some(TailTarget::Function { project, environment, function }),
+        _ => None,
     }
 }
 
@@ -59,27 +51,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subscription_may_have_a_cursor() {
-        let parsed = ClientMessage::parse(r#"{"action":"subscribe","project":"shop","after":7}"#).unwrap();
-        assert_eq!(parsed, ClientMessage::Subscribe { project: "shop".into(), after: Some(7) });
-    }
-
-    #[test]
-    fn what_is_not_a_message_is_refused() {
-        let bad = ["{", "[]", "\"ping\"", "{}", r#"{"action":"fly"}"#, r#"{"action":"ping","x":1}"#, "{\"action\":1}"];
-        for text in bad {
-            assert_eq!(ClientMessage::parse(text), Err(MessageError::Unreadable), "{text}");
+    fn ws_012_what_is_not_a_message_is_refused() {
+        for bad in [
+            "{",
+            "",
+            "[]",
+            "1",
+            "null",
+            r#"{"action":"drop"}"#,
+            r#"{"project":"a"}"#,
+            r#"{"action":"subscribe"}"#,
+            r#"{"action":"subscribe","project":"a","after":-1}"#,
+            r#"{"action":"subscribe","project":"a","extra":1}"#,
+            r#"{"action":"subscribe","project":["a"]}"#,
+        ] {
+            assert!(serde_json::from_str::<Message>(bad).is_err(), "{bad}");
         }
-        let nested = "[".repeat(100_000);
-        assert_eq!(ClientMessage::parse(&nested), Err(MessageError::Unreadable));
+        let said = serde_json::from_str::<Message>(r#"{"action":"subscribe","project":"a","after":7}"#).unwrap();
+        assert_eq!(said, Message::Subscribe { project: "a".into(), after: Some(7) });
+        assert_eq!(serde_json::from_str::<Message>(r#"{"action":"ping"}"#).unwrap(), Message::Ping {});
     }
 
     #[test]
-    fn a_tail_has_exactly_one_target() {
-        let some = || Some("x".to_owned());
-        assert!(target("p".into(), some(), None, None).is_ok());
-        assert!(target("p".into(), None, some(), some()).is_ok());
-        assert_eq!(target("p".into(), some(), some(), some()), Err(MessageError::NoTarget));
-        assert_eq!(target("p".into(), None, some(), None), Err(MessageError::NoTarget));
+    fn a_tail_names_one_log() {
+        let some = |text: &str| Some(text.to_owned());
+        assert!(target("p".into(), some("j"), None, None).is_some());
+        assert!(target("p".into(), None, some("dev"), some("f")).is_some());
+        for (job, environment, function) in [
+            (None, None, None),
+            (some("j"), some("dev"), some("f")),
+            (None, some("dev"), None),
+            (some("j"), None, some("f")),
+        ] {
+            assert!(target("p".into(), job, environment, function).is_none());
+        }
     }
 }

@@ -1,150 +1,122 @@
-//! `$connect`, `$disconnect` and `$default`.
+//! The gateway's three routes.
 
-use std::collections::BTreeMap;
-
-use cloud::{ConnectionId, Millis};
+use cloud::{ConnectionId, Millis, Posted, Secret};
+use domain::Domain;
 use function::{App, Problem};
-use identity::{AuthenticationError, Credential, Principal};
-use serde::Deserialize;
+use identity::Credential;
 use serde_json::{Value, json};
 
-use crate::message::{ClientMessage, target};
+use crate::message::{Message, target};
+use crate::origin;
 
-/// What is read of the event (API Gateway, "WebSocket API: integration request").
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    request_context: Context,
-    headers: Option<BTreeMap<String, String>>,
-    query_string_parameters: Option<BTreeMap<String, String>>,
-    body: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Context {
-    event_type: String,
-    connection_id: ConnectionId,
-}
-
-impl Event {
-    fn header(&self, name: &str) -> Option<&str> {
-        let headers = self.headers.as_ref()?;
-        headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
-
-/// Answers one event of the WebSocket API. The status of a `$connect` answer becomes that of the handshake.
+/// Answers a WebSocket event of API Gateway ("Working with routes for WebSocket APIs").
 pub async fn route(app: &App, event: Value) -> Value {
-    let event: Event = match serde_json::from_value(event) {
-        Ok(event) => event,
-        Err(error) => {
-            tracing::error!(%error, "the event is not a WebSocket API's");
-            return status(400);
-        }
+    let context = &event["requestContext"];
+    let Some(connection) = context["connectionId"].as_str().map(|id| ConnectionId(id.to_owned())) else {
+        return status(400);
     };
-    match event.request_context.event_type.as_str() {
-        "CONNECT" => status(connect(app, &event).await),
-        "DISCONNECT" => status(disconnect(app, &event.request_context.connection_id).await),
-        _ => status(hear(app, &event).await),
-    }
+    let code = match context["eventType"].as_str() {
+        Some("CONNECT") => connect(app, &connection, &event).await,
+        Some("DISCONNECT") => disconnect(app, &connection).await,
+        Some("MESSAGE") => hear(app, &connection, &event).await,
+        _ => 400,
+    };
+    status(code)
 }
 
 fn status(code: u16) -> Value {
     json!({ "statusCode": code })
 }
 
-/// The handshake: from our own pages alone, with a ticket that has not been used.
-async fn connect(app: &App, event: &Event) -> u16 {
-    if event.header("origin").is_some_and(|origin| !is_ours(app, origin)) {
+/// A page of another origin is refused before the ticket is looked at, so that it cannot use one up.
+async fn connect(app: &App, connection: &ConnectionId, event: &Value) -> u16 {
+    if !origin::is_ours(&app.config, header(event, "origin")) {
         return 403;
     }
-    let principal = match principal(app, event).await {
+    let ticket = event["queryStringParameters"]["ticket"].as_str().unwrap_or_default();
+    let principal = match app.identity.authenticate(&Credential::Ticket(Secret::new(ticket))).await {
         Ok(principal) => principal,
-        Err(AuthenticationError::Unavailable(error)) => {
-            tracing::error!(%error, "a ticket could not be checked");
-            return 500;
-        }
-        Err(_) => return 401,
-    };
-    match app.domain.connections.open(&event.request_context.connection_id, &principal).await {
-        Ok(()) => 200,
         Err(error) => {
-            tracing::error!(%error, "a connection could not be noted");
-            500
+            let problem = Problem::from(error);
+            return problem.status.as_u16();
         }
+    };
+    match app.domain.connections.open(connection, &principal).await {
+        Ok(()) => 200,
+        Err(error) => failed(&error),
     }
-}
-
-/// Whether a page of ours asks. Without a public address the ticket alone must do.
-fn is_ours(app: &App, origin: &str) -> bool {
-    app.config.public_url.as_ref().is_none_or(|url| url.origin().ascii_serialization() == origin)
-}
-
-async fn principal(app: &App, event: &Event) -> Result<Principal, AuthenticationError> {
-    let query = event.query_string_parameters.as_ref();
-    let ticket = query.and_then(|query| query.get("ticket")).ok_or(AuthenticationError::Missing)?;
-    app.identity.authenticate(&Credential::Ticket(cloud::Secret::new(ticket))).await
 }
 
 async fn disconnect(app: &App, connection: &ConnectionId) -> u16 {
     match app.domain.connections.close(connection).await {
         Ok(()) => 200,
-        Err(error) => {
-            tracing::error!(%error, %connection, "a connection could not be forgotten");
-            500
-        }
+        Err(error) => failed(&error),
     }
 }
 
-/// Does what the client asks, or tells it on the connection why not.
-async fn hear(app: &App, event: &Event) -> u16 {
-    let connection = &event.request_context.connection_id;
-    let outcome = match ClientMessage::parse(event.body.as_deref().unwrap_or_default()) {
-        Ok(message) => act(app, connection, message).await,
-        Err(error) => Err(Problem::malformed(error.to_string())),
+/// A header of the handshake, whatever its case.
+fn header<'a>(event: &'a Value, name: &str) -> Option<&'a str> {
+    let headers = event["headers"].as_object()?;
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?.1.as_str()
+}
+
+/// Does what a client says. What it said wrong it is told over the connection.
+async fn hear(app: &App, connection: &ConnectionId, event: &Value) -> u16 {
+    let text = event["body"].as_str().unwrap_or_default();
+    let read = match event["isBase64Encoded"].as_bool() {
+        Some(true) => Err(Problem::malformed("Send text messages.")),
+        _ => serde_json::from_str::<Message>(text).map_err(|_| {
+            Problem::malformed("The message is not one of subscribe, unsubscribe, tail, untail and ping.")
+        }),
     };
-    let Err(problem) = outcome else { return 200 };
-    if problem.status.is_server_error() {
-        tracing::error!(?problem, %connection, "a message could not be answered");
-    }
-    let told = json!({
-        "type": "error",
-        "code": problem.code,
-        "detail": problem.detail,
-        "field": problem.field,
-    });
+    let done = match read {
+        Ok(message) => obey(&app.domain, connection, message).await,
+        Err(problem) => Err(problem),
+    };
+    let Err(problem) = done else { return 200 };
+    let told = json!({ "type": "error", "code": problem.code, "detail": problem.detail, "field": problem.field });
     match app.domain.connections.post(connection, &told).await {
-        Ok(_) => 200,
-        Err(error) => {
-            tracing::warn!(%error, %connection, "an error could not be told");
+        Ok(_) if problem.status.is_server_error() => {
+            tracing::error!(code = problem.code, "a message failed");
             500
         }
+        Ok(_) => 200,
+        Err(error) => failed(&error),
     }
 }
 
-async fn act(app: &App, connection: &ConnectionId, message: ClientMessage) -> Result<(), Problem> {
-    let connections = &app.domain.connections;
+async fn obey(domain: &Domain, connection: &ConnectionId, message: Message) -> Result<(), Problem> {
+    let connections = &domain.connections;
     match message {
-        ClientMessage::Subscribe { project, after } => {
-            connections.subscribe(connection, &project, after).await?;
+        Message::Subscribe { project, after } => {
+            let subscribed = connections.subscribe(connection, &project, after).await?;
+            let live = json!({ "type": "live", "project": subscribed.project, "sequence": subscribed.sequence });
+            gone_is_fine(connections.post(connection, &live).await)
         }
-        ClientMessage::Unsubscribe { project } => {
+        Message::Unsubscribe { project } => {
             connections.unsubscribe(connection, &project).await?;
-            connections.post(connection, &json!({ "type": "unsubscribed", "project": project })).await?;
+            gone_is_fine(connections.post(connection, &json!({ "type": "unsubscribed", "project": project })).await)
         }
-        ClientMessage::Tail { project, job, environment, function, cursor, start } => {
-            let target = target(project, job, environment, function).map_err(|e| Problem::validation(e.to_string()))?;
-            connections.start_tail(connection, target, cursor, start.map(Millis)).await?;
+        Message::Tail { project, job, environment, function, cursor, start } => {
+            let named = target(project, job, environment, function);
+            let named = named.ok_or_else(|| Problem::validation("Name a job, or an environment and a function."))?;
+            connections.start_tail(connection, named, cursor, start.map(Millis)).await?;
+            Ok(())
         }
-        ClientMessage::Untail { tail } => {
+        Message::Untail { tail } => {
             connections.stop_tail(connection, &tail).await?;
-            connections.post(connection, &json!({ "type": "untailed", "tail": tail })).await?;
+            gone_is_fine(connections.post(connection, &json!({ "type": "tail_ended", "tail": tail })).await)
         }
-        ClientMessage::Ping {} => {
-            connections.caller(connection).await?;
-            connections.post(connection, &json!({ "type": "pong" })).await?;
-        }
+        Message::Ping {} => gone_is_fine(connections.post(connection, &json!({ "type": "pong" })).await),
     }
-    Ok(())
+}
+
+/// A client that left before its answer misses nothing.
+fn gone_is_fine(posted: domain::Result<Posted>) -> Result<(), Problem> {
+    posted.map(drop).map_err(Problem::from)
+}
+
+fn failed(error: &domain::Error) -> u16 {
+    tracing::error!(%error, "a connection's event failed");
+    500
 }
