@@ -1,0 +1,100 @@
+//! Blobs in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use cloud::{
+    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, Error, Millis, PresignGet, PresignPut,
+    Presigned, PutCondition, PutOptions, Result, Sha256Digest,
+};
+use futures::TryStreamExt;
+
+#[derive(Default)]
+pub struct MemoryBlobs(Mutex<BTreeMap<String, Bytes>>);
+
+impl MemoryBlobs {
+    pub fn keys(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Flips a byte of every blob whose key ends so.
+    pub fn damage(&self, ending: &str) {
+        for (key, bytes) in self.0.lock().unwrap().iter_mut().filter(|(key, _)| key.ends_with(ending)) {
+            let mut copy = bytes.to_vec();
+            let at = copy.len() / 2;
+            copy[at] ^= 1;
+            *bytes = copy.into();
+            assert!(!key.is_empty());
+        }
+    }
+
+    fn meta(key: &BlobKey, bytes: &Bytes) -> BlobMeta {
+        BlobMeta {
+            key: key.clone(),
+            length: bytes.len() as u64,
+            etag: ETag(Sha256Digest::of(bytes).to_string()),
+            modified: Millis(0),
+            content_type: None,
+            content_encoding: None,
+            cache_control: None,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Blobs for MemoryBlobs {
+    async fn put(&self, key: &BlobKey, body: Bytes, options: PutOptions) -> Result<ETag> {
+        let mut all = self.0.lock().unwrap();
+        if options.length.is_some_and(|n| n != body.len() as u64)
+            || options.sha256.is_some_and(|d| d != Sha256Digest::of(&body))
+        {
+            return Err(Error::Invalid("the body is not what was announced".into()));
+        }
+        if options.condition == PutCondition::IfAbsent && all.contains_key(key.as_str()) {
+            return Err(Error::ConditionFailed { key: key.to_string(), index: None });
+        }
+        let etag = Self::meta(key, &body).etag;
+        all.insert(key.to_string(), body);
+        Ok(etag)
+    }
+
+    async fn put_stream(&self, key: &BlobKey, body: BlobStream, options: PutOptions) -> Result<BlobMeta> {
+        let chunks: Vec<Bytes> = body.try_collect().await.map_err(|e| Error::other("reading", e))?;
+        let body = Bytes::from(chunks.concat());
+        let meta = Self::meta(key, &body);
+        self.put(key, body, options).await.map(|_| meta)
+    }
+
+    async fn get(&self, key: &BlobKey, range: Option<ByteRange>) -> Result<Blob> {
+        assert!(range.is_none());
+        let bytes = self.0.lock().unwrap().get(key.as_str()).cloned();
+        let bytes = bytes.ok_or_else(|| Error::NotFound(key.to_string()))?;
+        let meta = Self::meta(key, &bytes);
+        Ok(Blob { range: 0..meta.length, meta, body: cloud::stream_of(bytes) })
+    }
+
+    async fn head(&self, key: &BlobKey) -> Result<BlobMeta> {
+        Ok(self.get(key, None).await?.meta)
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<BlobPage> {
+        let all = self.0.lock().unwrap();
+        let found = all.iter().filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|a| key.as_str() > a));
+        let blobs = found.take(limit).map(|(k, b)| Self::meta(&BlobKey::parse(k.clone()).unwrap(), b)).collect();
+        Ok(BlobPage { blobs, next: None })
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<()> {
+        self.0.lock().unwrap().remove(key.as_str());
+        Ok(())
+    }
+
+    async fn presign_get(&self, _: &BlobKey, _: PresignGet) -> Result<Presigned> {
+        Err(Error::Invalid("not here".into()))
+    }
+
+    async fn presign_put(&self, _: &BlobKey, _: PresignPut) -> Result<Presigned> {
+        Err(Error::Invalid("not here".into()))
+    }
+}
