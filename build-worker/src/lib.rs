@@ -9,6 +9,7 @@ pub mod build;
 mod building;
 mod deploying;
 mod log;
+pub mod mask;
 mod source;
 mod worker;
 

@@ -1,56 +1,145 @@
-//! Builds an app the way `sam build` does, inside the sandbox: functions, layers and the static front end become zips.
+//! Builds what a template names, the way `sam build` does, in the sandbox.
+//!
+//! **Invariant**: users' programs run only through [`program::run`], and packages are made when none of them is
+//! alive: nothing changes below the packer's feet, and it follows no link out of the checkout.
 
+mod archive;
+mod cache;
+mod copy;
+mod front_end;
+mod functions;
+mod node;
+mod package;
+mod program;
+mod python;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cloud::Sha256Digest;
-use domain::ArtifactKind;
 use sam::App;
-use sandbox::Sandbox;
+use sandbox::{Sandbox, Tools};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// What to build, and with what.
-pub struct BuildRequest<'a> {
-    pub app: &'a App,
-    /// The checked-out repository.
-    pub source: &'a Path,
-    /// The template's folder within it, without a slash at its end; empty for the root.
-    pub folder: &'a str,
-    /// Where packages go; made if absent, removed by the caller.
-    pub output: &'a Path,
-    /// Dependencies kept from build to build of this project.
-    pub cache: &'a Path,
-    pub sandbox: &'a Sandbox,
-    /// Takes each line that a step prints.
-    pub lines: mpsc::Sender<String>,
-    pub cancel: CancellationToken,
+pub use archive::{ArchiveError, check_zip};
+
+/// What builds use of this machine.
+#[derive(Clone)]
+pub struct BuilderSettings {
+    pub sandbox: Sandbox,
+    pub tools: Tools,
+    /// Where installed dependencies are kept, by project and lock file.
+    pub cache: PathBuf,
+    /// Variables that every build gets: addresses of package registries, and no keys of the platform.
+    pub environment: BTreeMap<String, String>,
 }
 
-/// One zip.
+/// Why a build made nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("the build was stopped")]
+    Stopped,
+    /// The project's own doing; the text says what to change.
+    #[error("{0}")]
+    Failed(String),
+    #[error("{context}")]
+    Io {
+        context: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl BuildError {
+    pub(crate) fn failed(text: impl Into<String>) -> Self {
+        Self::Failed(text.into())
+    }
+
+    pub(crate) fn io(context: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let context = context.into();
+        move |source| Self::Io { context, source }
+    }
+}
+
+/// Where lines of the log go, and the wish to stop.
+#[derive(Clone)]
+pub struct Output {
+    pub lines: mpsc::Sender<String>,
+    pub stop: CancellationToken,
+}
+
+impl Output {
+    /// Writes a line; a reader that is gone is no error.
+    pub async fn line(&self, text: impl Into<String>) {
+        let _ = self.lines.send(text.into()).await;
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        if self.stop.is_cancelled() { Err(BuildError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// What to build.
+pub struct Request<'a> {
+    /// The checkout.
+    pub root: &'a Path,
+    /// The folder of the template, within the checkout.
+    pub base: &'a Path,
+    pub app: &'a App,
+    /// An empty folder for intermediate files and packages.
+    pub scratch: &'a Path,
+    /// Keeps projects' caches apart.
+    pub project: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackageKind {
+    Function,
+    Layer,
+    Site,
+}
+
+/// A finished zip.
 #[derive(Clone, Debug)]
 pub struct Package {
     /// The logical id; `site` for the front end.
     pub name: String,
-    pub kind: ArtifactKind,
+    pub kind: PackageKind,
     pub file: PathBuf,
-    pub length: u64,
-    /// The same content has the same digest.
     pub sha256: Sha256Digest,
+    pub length: u64,
 }
 
-/// What a build made.
-#[derive(Clone, Debug, Default)]
+/// What a build came to.
+#[derive(Debug, Default)]
 pub struct Built {
     pub packages: Vec<Package>,
-    /// What was done otherwise than the template asks (``python3.12 is built with the installed 3.11``).
+    /// What was done otherwise than asked, for people.
     pub notes: Vec<String>,
 }
 
-/// Why a build stopped; the text is for the app's author.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error("the build was asked to end")]
-    Cancelled,
-    #[error("{resource}: {reason}")]
-    Failed { resource: String, reason: String },
+/// Builds functions, layers and the front end.
+#[derive(Clone)]
+pub struct Builder {
+    settings: BuilderSettings,
+}
+
+impl Builder {
+    pub fn new(settings: BuilderSettings) -> Self {
+        Self { settings }
+    }
+
+    /// Builds everything that `request.app` has. Identical functions are built once.
+    pub async fn build(&self, request: &Request<'_>, output: &Output) -> Result<Built, BuildError> {
+        let mut built = Built::default();
+        self.build_functions(request, output, &mut built).await?;
+        self.build_layers(request, output, &mut built).await?;
+        if let Some(folder) = self.build_front_end(request, output).await? {
+            let package = package::pack("site", PackageKind::Site, folder, request.scratch).await?;
+            output.line(format!("Front end: {} bytes", package.length)).await;
+            built.packages.push(package);
+        }
+        Ok(built)
+    }
 }
