@@ -30,7 +30,7 @@ use crate::access_keys::AccessKeys;
 pub use dynamodb::{DynamoDb, DynamoDbSettings};
 pub use forward::Emulator;
 pub use parameters::parameter_name;
-pub use queues::{QueueSpec, Queues};
+pub use queues::{OpenQueue, QueueSpec, Queues, RedriveSpec};
 pub use server::serve;
 
 /// The account that ARNs and queue URLs of this machine name.
