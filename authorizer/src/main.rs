@@ -23,5 +23,9 @@ async fn main() -> Result<(), Error> {
         audience: config.audience,
     });
     let identity = &identity;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| authorize(identity, event.payload).await)).await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
+        // The text of the error is what the gateway looks at.
+        authorize(identity, event.payload).await.map_err(|refusal| refusal.to_string())
+    }))
+    .await
 }

@@ -3,28 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloud::{Blobs, Clock, Entropy, Logs, Parameters, Queue, Records, Sockets, Stacks};
-use domain::{Domain, DomainSettings, Quotas, StackLogs, StarterSource};
+use cloud::Ports;
+use domain::{Domain, DomainSettings, Quotas, StarterSource};
 use git_store::{GitStore, GitStoreSettings};
 use identity::{Identity, IdentitySettings};
 
 use crate::{App, Config};
-
-/// Every port, on one cloud.
-pub struct Ports {
-    pub records: Arc<dyn Records>,
-    pub blobs: Arc<dyn Blobs>,
-    pub jobs_queue: Arc<dyn Queue>,
-    pub tail_queue: Arc<dyn Queue>,
-    pub sockets: Arc<dyn Sockets>,
-    pub logs: Arc<dyn Logs>,
-    /// The logs of one stack's functions.
-    pub stack_logs: StackLogs,
-    pub parameters: Arc<dyn Parameters>,
-    pub stacks: Arc<dyn Stacks>,
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
-}
 
 /// What the process itself offers.
 pub struct Places {

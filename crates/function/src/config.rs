@@ -23,6 +23,9 @@ pub struct Config {
     pub socket_url: Url,
     /// `SOCKET_MANAGEMENT_URL`: where messages to connections are posted.
     pub socket_management_url: Url,
+    /// `STACK_ROLE_ARN`: the role that keys for a stack come from, with `{stack}` for the stack's name; unset where
+    /// keys are not made from roles.
+    pub stack_role_arn: Option<String>,
     /// `ISSUER`, `AUDIENCE`: of access tokens.
     pub issuer: String,
     pub audience: String,
@@ -46,7 +49,7 @@ impl std::error::Error for ConfigErrors {}
 
 impl Config {
     /// Every variable that `read` asks for.
-    pub const VARIABLES: [&'static str; 13] = [
+    pub const VARIABLES: [&'static str; 14] = [
         "WORKROOM_ENVIRONMENT",
         "TABLE_NAME",
         "DATA_BUCKET",
@@ -56,6 +59,7 @@ impl Config {
         "PUBLIC_URL",
         "SOCKET_URL",
         "SOCKET_MANAGEMENT_URL",
+        "STACK_ROLE_ARN",
         "ISSUER",
         "AUDIENCE",
         "LOG_LEVEL",
@@ -85,6 +89,7 @@ impl Config {
             public_url: read.optional_url("PUBLIC_URL", &["https", "http"]),
             socket_url: read.url("SOCKET_URL", &["wss", "ws"]),
             socket_management_url: read.url("SOCKET_MANAGEMENT_URL", &["https", "http"]),
+            stack_role_arn: read.optional("STACK_ROLE_ARN"),
             issuer: read.required("ISSUER"),
             audience: read.required("AUDIENCE"),
             log_level: read.log_level("LOG_LEVEL"),
@@ -211,7 +216,9 @@ mod tests {
     #[test]
     fn each_missing_variable_is_named_once() {
         let errors = Config::read(|_| None).unwrap_err();
-        let required = Config::VARIABLES.iter().filter(|name| !["PUBLIC_URL", "LOG_LEVEL", "AREA"].contains(name));
+        let required = Config::VARIABLES
+            .iter()
+            .filter(|name| !["PUBLIC_URL", "STACK_ROLE_ARN", "LOG_LEVEL", "AREA"].contains(name));
         for name in required {
             let times = errors.0.iter().filter(|error| **error == format!("{name} is not set")).count();
             assert_eq!(times, 1, "{name}: {errors}");

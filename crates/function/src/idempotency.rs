@@ -263,7 +263,7 @@ fn open(seal: &Key, nonce: &str, text: &str) -> Result<Response, Problem> {
 
 fn running_problem() -> Problem {
     let problem = Problem::conflict("The first request with this Idempotency-Key is still running. Try again.");
-    Problem { retry_after: Some(Duration::from_secs(1)), ..problem }
+    problem.retry_after(Duration::from_secs(1))
 }
 
 fn store_problem(error: cloud::Error) -> Problem {

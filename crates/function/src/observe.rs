@@ -82,7 +82,7 @@ fn told(mut response: Response, id: &str) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
-    match (&problem.cause, problem.status.is_server_error()) {
+    match (&problem.rest.cause, problem.status.is_server_error()) {
         (Some(cause), true) => tracing::error!(code = problem.code, cause, "failed"),
         (None, true) => tracing::error!(code = problem.code, "failed"),
         (cause, false) => tracing::debug!(code = problem.code, cause, "refused"),

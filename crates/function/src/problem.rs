@@ -13,7 +13,7 @@ const TYPE_BASE: &str = "https://workroom.dev/problems/";
 /// Longest detail (characters).
 const DETAIL_CHARS_MAX: usize = 500;
 
-/// An error as the caller is told it. What only we should know is in `cause`, and goes to the log.
+/// An error as the caller is told it. What only we should know is its cause, and goes to the log.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub status: StatusCode,
@@ -23,9 +23,16 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// The member or parameter that is wrong.
     pub field: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) challenge: Option<&'static str>,
-    pub(crate) cause: Option<String>,
+    pub(crate) rest: Box<Rest>,
+}
+
+/// What few problems have; apart, so that a `Result` with a problem stays small.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rest {
+    pub retry_after: Option<Duration>,
+    pub challenge: Option<&'static str>,
+    /// For the log alone.
+    pub cause: Option<String>,
 }
 
 /// The wire form of a [`Problem`].
@@ -55,16 +62,13 @@ impl Problem {
         title: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            status,
-            code,
-            title,
-            detail: detail.into(),
-            field: None,
-            retry_after: None,
-            challenge: None,
-            cause: None,
-        }
+        Self { status, code, title, detail: detail.into(), field: None, rest: Box::default() }
+    }
+
+    #[must_use]
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.rest.retry_after = Some(after);
+        self
     }
 
     /// Names the member or parameter that is wrong.
@@ -84,14 +88,14 @@ impl Problem {
             text.push_str(&cause.to_string());
             source = cause.source();
         }
-        self.cause = Some(text);
+        self.rest.cause = Some(text);
         self
     }
 
     /// Asks for a user name and a password, as git clients expect it on a 401.
     #[must_use]
     pub fn with_basic_challenge(mut self) -> Self {
-        self.challenge = Some("Basic realm=\"workroom\", charset=\"UTF-8\"");
+        self.rest.challenge = Some("Basic realm=\"workroom\", charset=\"UTF-8\"");
         self
     }
 
@@ -109,10 +113,10 @@ impl Problem {
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(challenge) = self.challenge {
+        if let Some(challenge) = self.rest.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if let Some(after) = self.retry_after {
+        if let Some(after) = self.rest.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
         response

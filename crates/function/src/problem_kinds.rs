@@ -20,7 +20,7 @@ impl Problem {
     pub fn unauthenticated() -> Self {
         let detail = "Sign in, or send a personal access token.";
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated", detail);
-        problem.challenge = Some("Bearer realm=\"workroom\"");
+        problem.rest.challenge = Some("Bearer realm=\"workroom\"");
         problem
     }
 
@@ -62,14 +62,13 @@ impl Problem {
 
     pub fn rate_limited(retry_after: Duration) -> Self {
         let detail = format!("Too many attempts. Try again in {} seconds.", retry_after.as_secs().max(1));
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Rate limited", detail);
-        Self { retry_after: Some(retry_after), ..problem }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Rate limited", detail).retry_after(retry_after)
     }
 
     pub fn unavailable() -> Self {
         let detail = "A part of the platform is briefly away. Try again.";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", detail);
-        Self { retry_after: Some(Duration::from_secs(1)), ..problem }
+        problem.retry_after(Duration::from_secs(1))
     }
 
     pub fn internal() -> Self {
