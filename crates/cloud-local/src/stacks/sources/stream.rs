@@ -1,0 +1,240 @@
+//! DynamoDB stream event source mappings (Lambda Developer Guide, "Using Lambda with DynamoDB").
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cloud::{Error, Expect, RecordKey, Records, Result};
+use sam::StreamTrigger;
+use serde_json::{Value, json};
+
+use super::{SOURCE_PAUSE, Target, failed_items, records};
+use crate::wire::DynamoDb;
+
+/// Between two reads of a shard that has nothing new.
+const POLL: Duration = Duration::from_millis(500);
+/// Between two looks for new shards.
+const LOOK: Duration = Duration::from_secs(10);
+/// A batch that fails is tried so often when the mapping sets no number.
+const ATTEMPTS_MAX: u32 = 1000;
+const RETRY_MAX: Duration = Duration::from_secs(60);
+const PARTITION: &str = "stream-position";
+
+pub(super) struct Source {
+    pub dynamodb: DynamoDb,
+    /// The table's physical name.
+    pub table: String,
+    pub trigger: StreamTrigger,
+    pub target: Target,
+}
+
+impl Source {
+    pub async fn run(self) {
+        loop {
+            if let Err(error) = self.read_shards().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, table = self.table, "a stream is not read");
+            }
+            tokio::time::sleep(SOURCE_PAUSE).await;
+        }
+    }
+
+    async fn read_shards(&self) -> Result<()> {
+        let stack = &self.target.around.stack;
+        let table = self.dynamodb.call(stack, "DescribeTable", &json!({"TableName": self.table})).await?;
+        let arn = table["Table"]["LatestStreamArn"].as_str().unwrap_or_default().to_owned();
+        if arn.is_empty() {
+            return Err(Error::Invalid(format!("table `{}` has no stream", self.table)));
+        }
+        let mut iterators: HashMap<String, String> = HashMap::new();
+        let mut looked = tokio::time::Instant::now();
+        let mut first = true;
+        loop {
+            if first || looked.elapsed() > LOOK {
+                let stream = self.dynamodb.call_streams(stack, "DescribeStream", &json!({"StreamArn": arn})).await?;
+                for shard in stream["StreamDescription"]["Shards"].as_array().into_iter().flatten() {
+                    let Some(id) = shard["ShardId"].as_str().filter(|id| !iterators.contains_key(*id)) else {
+                        continue;
+                    };
+                    let iterator = self.iterator(&arn, id, first).await?;
+                    iterators.insert(id.to_owned(), iterator);
+                }
+                (first, looked) = (false, tokio::time::Instant::now());
+            }
+            let mut quiet = true;
+            for (shard, iterator) in &mut iterators {
+                quiet &= self.read(&arn, shard, iterator).await?;
+            }
+            if quiet {
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+
+    /// Where to read a shard on: after what was handled, otherwise as the mapping says.
+    async fn iterator(&self, arn: &str, shard: &str, at_start: bool) -> Result<String> {
+        let handled = self.positions().get(&self.key(arn, shard)).await?;
+        let mut ask = json!({"StreamArn": arn, "ShardId": shard});
+        match handled.as_ref().and_then(|record| record.value["sequence"].as_str()) {
+            Some(sequence) => {
+                ask["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
+                ask["SequenceNumber"] = sequence.into();
+            }
+            // A shard that appears while reading is read whole.
+            None => {
+                let from = if at_start { self.trigger.starting_position.as_str() } else { "TRIM_HORIZON" };
+                ask["ShardIteratorType"] = from.into();
+            }
+        }
+        let answer = self.dynamodb.call_streams(&self.target.around.stack, "GetShardIterator", &ask).await?;
+        Ok(answer["ShardIterator"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Reads and delivers one batch; true when there was nothing.
+    async fn read(&self, arn: &str, shard: &str, iterator: &mut String) -> Result<bool> {
+        if iterator.is_empty() {
+            return Ok(true);
+        }
+        let ask = json!({"ShardIterator": iterator, "Limit": self.trigger.batch_size.clamp(1, 1000)});
+        let answer = self.dynamodb.call_streams(&self.target.around.stack, "GetRecords", &ask).await?;
+        let batch: Vec<Value> = answer["Records"].as_array().cloned().unwrap_or_default();
+        let last = batch.last().and_then(|record| record["dynamodb"]["SequenceNumber"].as_str()).map(str::to_owned);
+        let wanted: Vec<Value> = batch
+            .into_iter()
+            .filter(|record| matches_any(&self.trigger.filters, record))
+            .map(|r| self.named(r, arn))
+            .collect();
+        if !wanted.is_empty() {
+            self.deliver(wanted).await;
+        }
+        if let Some(last) = &last {
+            let writes: &dyn Records = &self.positions();
+            writes.put(self.key(arn, shard), json!({"sequence": last}), Expect::Anything).await?;
+        }
+        *iterator = answer["NextShardIterator"].as_str().unwrap_or_default().to_owned();
+        Ok(last.is_none())
+    }
+
+    /// Calls the function until the batch is done, in order, or has been tried often enough.
+    async fn deliver(&self, mut batch: Vec<Value>) {
+        let attempts = u32::try_from(self.trigger.maximum_retry_attempts).map_or(ATTEMPTS_MAX, |retries| retries + 1);
+        let mut pause = SOURCE_PAUSE;
+        for _ in 0..attempts {
+            let answer = self.target.call(&records(batch.clone())).await;
+            let sequence =
+                |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned();
+            let known: Vec<String> = batch.iter().map(sequence).collect();
+            match answer {
+                Some(answer) if self.trigger.report_batch_item_failures => {
+                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                    let failed = failed_items(&answer, &known);
+                    // Everything from the first that failed comes again.
+                    let Some(from) = known.iter().position(|id| failed.iter().any(|f| f == id)) else { return };
+                    batch.drain(..from);
+                }
+                Some(_) => return,
+                None => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+        if let Err(error) = self.target.give_up(&records(batch)).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, table = self.table, "a batch of a stream is lost");
+        }
+    }
+
+    fn named(&self, mut record: Value, arn: &str) -> Value {
+        record["eventSourceARN"] = arn.into();
+        record
+    }
+
+    fn positions(&self) -> crate::LocalRecords {
+        self.target.around.store.records_in(&self.target.scope().namespace())
+    }
+
+    fn key(&self, arn: &str, shard: &str) -> RecordKey {
+        RecordKey::new(PARTITION, format!("{}|{arn}|{shard}", self.target.pool.spec().name))
+    }
+}
+
+/// Filter criteria (Lambda Developer Guide, "Control which events Lambda sends"): any pattern that matches.
+fn matches_any(patterns: &[Value], record: &Value) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, Some(record)))
+}
+
+fn matches(pattern: &Value, value: Option<&Value>) -> bool {
+    match pattern {
+        Value::Object(fields) => {
+            fields.iter().all(|(name, rule)| matches(rule, value.and_then(|value| value.get(name))))
+        }
+        Value::Array(rules) => rules.iter().any(|rule| allows(rule, value)),
+        other => value == Some(other),
+    }
+}
+
+fn allows(rule: &Value, value: Option<&Value>) -> bool {
+    let Value::Object(rule) = rule else { return value == Some(rule) };
+    let text = value.and_then(Value::as_str);
+    rule.iter().all(|(name, argument)| match name.as_str() {
+        "exists" => argument.as_bool() == Some(value.is_some()),
+        "prefix" => text.zip(argument.as_str()).is_some_and(|(text, prefix)| text.starts_with(prefix)),
+        "suffix" => text.zip(argument.as_str()).is_some_and(|(text, suffix)| text.ends_with(suffix)),
+        "equals-ignore-case" => text.zip(argument.as_str()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b)),
+        "anything-but" => {
+            value.is_some_and(|value| argument.as_array().map_or(argument != value, |not| !not.contains(value)))
+        }
+        "numeric" => number(value).is_some_and(|number| numeric(argument, number)),
+        _ => false,
+    })
+}
+
+/// Numbers of stream records are strings.
+fn number(value: Option<&Value>) -> Option<f64> {
+    value.and_then(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok()))
+}
+
+fn numeric(rule: &Value, number: f64) -> bool {
+    rule.as_array().is_some_and(|parts| {
+        parts.chunks(2).all(|pair| match pair {
+            [operator, limit] => limit.as_f64().is_some_and(|limit| match operator.as_str() {
+                Some("=") => (number - limit).abs() < f64::EPSILON,
+                Some("<") => number < limit,
+                Some("<=") => number <= limit,
+                Some(">") => number > limit,
+                Some(">=") => number >= limit,
+                _ => false,
+            }),
+            _ => false,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filter_patterns_choose_records() {
+        let record = json!({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "project#1"}, "n": {"N": "42"}}}});
+        let yes = [
+            json!({}),
+            json!({"eventName": ["INSERT", "MODIFY"]}),
+            json!({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "project#"}]}}}}),
+            json!({"dynamodb": {"Keys": {"n": {"N": [{"numeric": [">", 41, "<=", 42]}]}}}}),
+            json!({"dynamodb": {"OldImage": [{"exists": false}]}}),
+            json!({"eventName": [{"anything-but": ["REMOVE"]}]}),
+        ];
+        let no = [
+            json!({"eventName": ["REMOVE"]}),
+            json!({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "account#"}]}}}}),
+            json!({"dynamodb": {"Keys": {"n": {"N": [{"numeric": [">", 42]}]}}}}),
+            json!({"dynamodb": {"OldImage": [{"exists": true}]}}),
+            json!({"eventName": [{"unknown": 1}]}),
+        ];
+        for pattern in &yes {
+            assert!(matches_any(std::slice::from_ref(pattern), &record), "{pattern}");
+        }
+        for pattern in &no {
+            assert!(!matches_any(std::slice::from_ref(pattern), &record), "{pattern}");
+        }
+        assert!(matches_any(&[], &record));
+    }
+}
