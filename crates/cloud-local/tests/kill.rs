@@ -20,7 +20,7 @@ use cloud_local::{QueueSettings, Store, StoreSettings};
 use serde_json::json;
 use testkit::SimEntropy;
 
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 12;
 /// Writers of each child; they share commits.
 const WRITERS: u64 = 6;
 
@@ -39,18 +39,30 @@ fn body(name: &str, number: u64) -> Bytes {
     format!("{name};").repeat(times).into()
 }
 
-/// Writes one thing of each kind; when this returns, all of them were acknowledged.
+/// Says what was acknowledged, past the test harness, which holds back what is printed.
+fn say(kind: &str, name: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "acknowledged {kind} {name}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Writes one thing of each kind, and says so as soon as it is acknowledged.
 async fn write(store: &Store, name: &str, number: u64) {
     // Two records in one transaction: both or none.
     let pair =
         ["left", "right"].map(|side| Write::put(RecordKey::new(side, name), json!({"number": number}), Expect::Absent));
     store.records().transact(pair.to_vec()).await.unwrap();
+    say("record", name);
     store.blobs("b").put(&BlobKey::parse(name).unwrap(), body(name, number), PutOptions::default()).await.unwrap();
+    say("blob", name);
     queue(store).send(SendMessage { body: name.into(), delay: Duration::ZERO }).await.unwrap();
+    say("message", name);
     let event = LogEvent { at: SystemClock.now(), message: name.into() };
     store.logs().append("g", "s", vec![event]).await.unwrap();
+    say("line", name);
     let parameter = ParameterName::parse(format!("/{name}")).unwrap();
     store.parameters().put(&parameter, Secret::new(name), true).await.unwrap();
+    say("parameter", name);
 }
 
 #[test]
@@ -70,10 +82,6 @@ fn child() {
                     for number in 0.. {
                         let name = format!("{round}-{writer}-{number}");
                         write(&store, &name, number).await;
-                        // Past the test harness, which holds back what is printed.
-                        let mut out = std::io::stdout().lock();
-                        writeln!(out, "acknowledged {name}").unwrap();
-                        out.flush().unwrap();
                     }
                 })
             })
@@ -84,7 +92,7 @@ fn child() {
     });
 }
 
-/// Runs a child, kills it after `kills_after` acknowledgements and a moment; answers what it acknowledged.
+/// Runs a child, kills it after `kill_after` acknowledgements and a moment; answers what it acknowledged.
 fn run_and_kill(data: &Path, round: u64, kill_after: u64, moment: Duration) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
@@ -135,18 +143,35 @@ async fn check(store: &Store, acknowledged: &[String]) {
         lines.extend(page.records.into_iter().map(|record| record.message));
         cursor = Some(page.next);
     }
-    for name in acknowledged {
-        let number: u64 = name.rsplit('-').next().unwrap().parse().unwrap();
-        let record = store.records().get(&RecordKey::new("left", name)).await.unwrap();
-        assert_eq!(record.map(|record| record.value), Some(json!({"number": number})), "record {name}");
-        let blob = store.blobs("b").get(&BlobKey::parse(name).unwrap(), None).await.unwrap();
-        assert!(cloud::collect(blob, 1 << 20).await.unwrap() == body(name, number), "blob {name}");
-        assert_eq!(messages.get(name), Some(&1), "message {name}");
-        assert!(lines.contains(name), "log line {name}");
-        let parameter = store.parameters().get(&ParameterName::parse(format!("/{name}")).unwrap()).await.unwrap();
-        assert_eq!(parameter.map(|p| p.value), Some(Secret::new(name)), "parameter {name}");
+    for said in acknowledged {
+        let (kind, name) = said.split_once(' ').unwrap();
+        match kind {
+            "message" => assert_eq!(messages.get(name), Some(&1), "message {name}"),
+            "line" => assert!(lines.contains(name), "log line {name}"),
+            _ => check_kept(store, kind, name).await,
+        }
     }
     whole_or_absent(store).await;
+}
+
+async fn check_kept(store: &Store, kind: &str, name: &str) {
+    let number: u64 = name.rsplit('-').next().unwrap().parse().unwrap();
+    match kind {
+        "record" => {
+            let record = store.records().get(&RecordKey::new("left", name)).await.unwrap();
+            assert_eq!(record.map(|record| record.value), Some(json!({"number": number})), "record {name}");
+        }
+        "blob" => {
+            let blob = store.blobs("b").get(&BlobKey::parse(name).unwrap(), None).await.unwrap();
+            assert!(cloud::collect(blob, 1 << 20).await.unwrap() == body(name, number), "blob {name}");
+        }
+        "parameter" => {
+            let parameter = ParameterName::parse(format!("/{name}")).unwrap();
+            let found = store.parameters().get(&parameter).await.unwrap();
+            assert_eq!(found.map(|found| found.value), Some(Secret::new(name)), "parameter {name}");
+        }
+        other => panic!("the child acknowledged a {other}"),
+    }
 }
 
 /// Also what was not acknowledged is whole: both records of a transaction, and every blob that is listed.
@@ -189,8 +214,9 @@ fn acknowledged_writes_survive_kill_9() {
     let entropy = SimEntropy::seeded(9);
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
-        let kill_after = 1 + entropy.number() % 40;
-        let moment = Duration::from_micros(entropy.number() % 3000);
+        let kill_after = 1 + entropy.number() % 200;
+        // At once every other time: a commit that comes after its acknowledgement is then cut off.
+        let moment = Duration::from_micros(entropy.number() % 3000 * (round % 2));
         let said = run_and_kill(data.path(), round, kill_after, moment);
         assert!(said.len() as u64 >= kill_after);
         acknowledged.extend(said);
