@@ -1,7 +1,12 @@
 //! Stock `git` and hostile clients against the store, over a loopback HTTP server.
 
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used)]
 
 mod blobs;
 mod clients;
+mod crashes;
+mod hostile;
 mod machine;
+mod raw;
+mod reading;
+mod trees;
