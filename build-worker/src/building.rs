@@ -4,13 +4,13 @@ use std::path::Path;
 use std::str::FromStr;
 
 use cloud::{PutCondition, PutOptions, UnsupportedItem};
-use domain::{Artifact, Build, artifact_key};
+use domain::{Artifact, ArtifactKind, Build, artifact_key};
 use futures::StreamExt;
 use git_store::Oid;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
-use crate::build::{BuildRequest, Package};
+use crate::build::{BuildError, Package, PackageKind, Request};
 use crate::source::Commit;
 use crate::worker::{Run, Stop};
 
@@ -28,7 +28,7 @@ pub(crate) async fn build(run: &Run<'_>) -> Result<Value, Stop> {
 /// Checks the job's commit out, builds it, and keeps the artifacts and what there is to say of them.
 pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop> {
     let domain = &run.worker.domain;
-    let sandbox = run.worker.sandbox.as_ref().map_err(Stop::failed)?;
+    let builder = run.worker.builder.as_ref().map_err(Stop::failed)?;
     let commit = run.job.commit.clone().ok_or_else(|| Stop::failed("the job names no commit"))?;
     let oid = Oid::from_str(&commit).map_err(Stop::failed)?;
 
@@ -44,20 +44,16 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     let app = source.resolve(&stack).map_err(refused)?;
 
     run.progress("build", 0, None, "Building").await;
-    let request = BuildRequest {
+    let scratch = folder.path().join("scratch");
+    tokio::fs::create_dir(&scratch).await.map_err(platform)?;
+    let request = Request {
+        root: &checkout,
+        base: Path::new(&source.folder),
         app: &app,
-        source: &checkout,
-        folder: &source.folder,
-        output: &folder.path().join("output"),
-        cache: &run.worker.work.join("cache").join(run.lease.project.as_str()),
-        sandbox,
-        lines: run.lines.clone(),
-        cancel: run.cancel.clone(),
+        scratch: &scratch,
+        project: run.lease.project.as_str(),
     };
-    let built = crate::build::build(request).await.map_err(|error| match error {
-        crate::build::BuildError::Cancelled => Stop::Cancelled,
-        other => Stop::failed(other),
-    })?;
+    let built = builder.build(&request, &run.output).await.map_err(stopped)?;
 
     run.progress("store", 0, None, "Storing artifacts").await;
     let mut artifacts = Vec::new();
@@ -96,7 +92,28 @@ async fn store(run: &Run<'_>, package: &Package) -> Result<Artifact, Stop> {
         _ => {}
     }
     run.say(format!("stored {} ({} bytes, sha256 {})", package.name, package.length, package.sha256)).await;
-    Ok(Artifact { name: package.name.clone(), kind: package.kind, sha256: package.sha256, length: package.length })
+    Ok(Artifact {
+        name: package.name.clone(),
+        kind: kind(package.kind),
+        sha256: package.sha256,
+        length: package.length,
+    })
+}
+
+fn kind(kind: PackageKind) -> ArtifactKind {
+    match kind {
+        PackageKind::Function => ArtifactKind::Function,
+        PackageKind::Layer => ArtifactKind::Layer,
+        PackageKind::Site => ArtifactKind::Site,
+    }
+}
+
+fn stopped(error: BuildError) -> Stop {
+    match error {
+        BuildError::Stopped => Stop::Cancelled,
+        BuildError::Failed(text) => Stop::failed(text),
+        BuildError::Io { source, .. } => platform(source),
+    }
 }
 
 async fn open(file: &Path) -> Result<cloud::BlobStream, Stop> {

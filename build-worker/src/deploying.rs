@@ -96,11 +96,9 @@ fn packages(run: &Run<'_>, artifacts: &[Artifact]) -> Result<Packages, Stop> {
 /// Applies the template while its events become lines of the log.
 async fn applied(run: &Run<'_>, what: DeployStack) -> Result<cloud::Stack, Stop> {
     let (sink, mut events): (EventSink, _) = futures::channel::mpsc::unbounded();
-    let lines = run.lines.clone();
-    let telling = async move {
+    let telling = async {
         while let Some(event) = events.next().await {
-            // The log closes after the run.
-            let _ = lines.send(line(&event)).await;
+            run.say(line(&event)).await;
         }
     };
     let (outcome, ()) = futures::join!(run.worker.domain.stacks().deploy(what, sink), telling);

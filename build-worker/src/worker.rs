@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Domain, HEARTBEAT, Job, JobKind, JobMessage, Lease, LeaseState, Outcome, Progress, Started};
-use sandbox::Sandbox;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::log::{JobLog, Lines};
+use crate::build::{Builder, Output};
+use crate::log::JobLog;
 use crate::{building, deploying};
 
 /// What the worker works with.
 pub struct Worker {
     pub domain: Arc<Domain>,
     /// `Err` says why users' code cannot be run here.
-    pub sandbox: Result<Sandbox, String>,
+    pub builder: Result<Builder, String>,
     /// A folder for checkouts and packages.
     pub work: PathBuf,
     /// Longest run of one job; shorter than the function's own timeout.
@@ -47,15 +47,13 @@ pub(crate) struct Run<'a> {
     pub worker: &'a Worker,
     pub job: &'a Job,
     pub lease: &'a Lease,
-    pub lines: Lines,
-    pub cancel: CancellationToken,
+    pub output: Output,
 }
 
 impl Run<'_> {
     /// A line for people in the job's log.
     pub async fn say(&self, line: impl Into<String>) {
-        // The log outlives the run: it closes when the run is over.
-        let _ = self.lines.send(line.into()).await;
+        self.output.line(line).await;
     }
 
     pub async fn progress(&self, phase: &str, done: u32, total: Option<u32>, message: impl Into<String>) {
@@ -110,7 +108,7 @@ impl Worker {
         tracing::info!(job = %job.id, project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job");
         let cancel = CancellationToken::new();
         let (log, lines) = JobLog::start(self.domain.clone(), lease.clone());
-        let run = Run { worker: self, job, lease, lines, cancel: cancel.clone() };
+        let run = Run { worker: self, job, lease, output: Output { lines, stop: cancel.clone() } };
         let ended = tokio::select! {
             ended = self.work(&run) => ended,
             ended = self.watch(lease, &cancel) => {

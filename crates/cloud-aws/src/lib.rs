@@ -11,6 +11,8 @@ mod blobs;
 mod logs;
 #[cfg(feature = "ssm")]
 mod parameters;
+#[cfg(feature = "all")]
+mod ports;
 #[cfg(feature = "sqs")]
 mod queue;
 #[cfg(feature = "dynamodb")]
@@ -34,6 +36,8 @@ pub use blobs::S3Blobs;
 pub use logs::CloudWatchLogs;
 #[cfg(feature = "ssm")]
 pub use parameters::SsmParameters;
+#[cfg(feature = "all")]
+pub use ports::PortsSettings;
 #[cfg(feature = "sqs")]
 pub use queue::SqsQueue;
 #[cfg(feature = "dynamodb")]

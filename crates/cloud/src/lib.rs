@@ -11,6 +11,7 @@ mod error;
 pub mod limits;
 mod logs;
 mod parameters;
+mod ports;
 mod queue;
 mod records;
 mod secret;
@@ -25,6 +26,7 @@ pub use clock::{Clock, Entropy, Millis, SystemClock, SystemEntropy};
 pub use error::{Error, Result};
 pub use logs::{LogCursor, LogEvent, LogPage, LogQuery, LogRecord, LogStream, Logs};
 pub use parameters::{Parameter, ParameterName, Parameters};
+pub use ports::{Ports, StackLogs};
 pub use queue::{DeadLetter, Leased, Queue, Receipt, Send as SendMessage};
 pub use records::{
     Change, ChangeKind, ChangePage, Expect, FeedPosition, RangeQuery, Record, RecordKey, RecordPage, Records, Version,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cloud::{
-    Blobs, Clock, Entropy, Logs, Parameters, Queue, Record, RecordKey, Records, Sockets, StackName, Stacks, Version,
+    Blobs, Clock, Entropy, Logs, Parameters, Queue, Record, RecordKey, Records, Sockets, StackLogs, Stacks, Version,
 };
 use git_store::GitStore;
 use identity::{Denied, Identity, Permission, ProjectId, decide};
@@ -13,9 +13,6 @@ use serde::de::DeserializeOwned;
 use crate::events::{Author, Journal, NewEvent};
 use crate::projects::{Project, ProjectRecord};
 use crate::{Caller, Error, Result, Slug, keys};
-
-/// Gives the logs of one stack. On one machine each stack is an account of its own; on AWS all are one.
-pub type StackLogs = Arc<dyn Fn(&StackName) -> Arc<dyn Logs> + Send + Sync>;
 
 /// Where the starters come from.
 #[derive(Clone, Debug)]

@@ -34,9 +34,10 @@ mod starters;
 use std::sync::Arc;
 
 pub use caller::Caller;
+pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
 pub use connections::{Connection, Connections, Subscribed, TailMessage, TailTarget};
-pub use core::{DomainSettings, Quotas, StackLogs, StarterSource};
+pub use core::{DomainSettings, Quotas, StarterSource};
 pub use drafts::{Draft, Drafts, SaveDraft};
 pub use environments::{CREDENTIALS_LIFE, DeployTarget, Environment, Environments, InvocationEvent, Publish};
 pub use error::{Error, InvalidCode, Result};

@@ -1,0 +1,34 @@
+//! The REST functions on Lambda: `AREA` says which routes this one serves.
+
+use std::path::PathBuf;
+
+use api::Area;
+use cloud_aws::{Aws, PortsSettings};
+use domain::StarterSource;
+use function::{App, Config, Places, trace};
+use lambda_http::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_environment()?;
+    trace::init(config.log_level, trace::Format::Json);
+    let aws = Aws::connect().await;
+    let ports = aws.ports(&PortsSettings {
+        table: &config.table_name,
+        bucket: &config.data_bucket,
+        jobs_queue_url: config.job_queue_url.as_str(),
+        tail_queue_url: config.tail_queue_url.as_str(),
+        socket_management_url: config.socket_management_url.as_str(),
+        parameter_prefix: &config.parameter_prefix,
+        stack_role_arn: config.stack_role_arn.as_deref().unwrap_or_default(),
+    });
+    let name = config.area.clone().unwrap_or_default();
+    let area = Area::parse(&name).ok_or_else(|| format!("AREA is none of the areas: `{name}`"))?;
+    let places = Places {
+        starters: StarterSource::Blobs,
+        pack_cache: PathBuf::from("/tmp/packs"),
+        pack_cache_max: 256 * 1024 * 1024,
+    };
+    let app = App::assemble(config, ports, places)?;
+    lambda_http::run(api::router(area, app)).await
+}

@@ -1,0 +1,67 @@
+//! The build worker on Lambda.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use build_worker::Worker;
+use build_worker::build::{Builder, BuilderSettings};
+use cloud_aws::{Aws, PortsSettings};
+use domain::StarterSource;
+use function::{App, Config, Places, trace};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use sandbox::{Sandbox, SandboxSettings, Tools, Unavailable};
+use serde_json::Value;
+
+/// Ends a job before Lambda ends the function (15 minutes).
+const JOB_MAX: Duration = Duration::from_secs(14 * 60);
+/// Where programs lie in Lambda and its layers.
+const SEARCH_PATH: &str = "/opt/bin:/var/lang/bin:/usr/local/bin:/usr/bin:/bin";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    // The sandbox starts this program again as the first process inside.
+    sandbox::run_if_init();
+    let config = Config::from_environment()?;
+    trace::init(config.log_level, trace::Format::Json);
+    let aws = Aws::connect().await;
+    let ports = aws.ports(&PortsSettings {
+        table: &config.table_name,
+        bucket: &config.data_bucket,
+        jobs_queue_url: config.job_queue_url.as_str(),
+        tail_queue_url: config.tail_queue_url.as_str(),
+        socket_management_url: config.socket_management_url.as_str(),
+        parameter_prefix: &config.parameter_prefix,
+        stack_role_arn: config.stack_role_arn.as_deref().unwrap_or_default(),
+    });
+    let places = Places {
+        starters: StarterSource::Blobs,
+        pack_cache: PathBuf::from("/tmp/packs"),
+        pack_cache_max: 256 * 1024 * 1024,
+    };
+    let app = App::assemble(config, ports, places)?;
+    let worker = &Worker {
+        domain: app.domain,
+        builder: builder().map_err(|unavailable| unavailable.to_string()),
+        work: PathBuf::from("/tmp"),
+        job_max: JOB_MAX,
+    };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        Ok::<_, Error>(build_worker::handle(worker, event.payload).await)
+    }))
+    .await
+}
+
+/// What Lambda lets a function use to keep users' code apart from its own.
+fn builder() -> Result<Builder, Unavailable> {
+    let sandbox = Sandbox::detect(SandboxSettings {
+        init_program: PathBuf::from("/proc/self/exe").canonicalize().unwrap_or_default(),
+        ..SandboxSettings::default()
+    })?;
+    Ok(Builder::new(BuilderSettings {
+        sandbox,
+        tools: Tools::new(SEARCH_PATH),
+        cache: PathBuf::from("/tmp/cache"),
+        environment: BTreeMap::new(),
+    }))
+}
