@@ -43,13 +43,17 @@ pub struct Entry(PathBuf);
 
 impl Builder {
     pub(super) fn cached(&self, project: &str, key: Key) -> Entry {
-        // The project's id is a plain name; hashed, it is one whatever it is.
-        let folder = hex::encode(&Sha256::digest(project.as_bytes())[..16]);
-        Entry(self.settings.cache.join(folder).join(key.text()))
+        Entry::at(&self.settings.cache, project, key)
     }
 }
 
 impl Entry {
+    fn at(cache: &Path, project: &str, key: Key) -> Self {
+        // The project's id is a plain name; hashed, it is one whatever it is.
+        let folder = hex::encode(&Sha256::digest(project.as_bytes())[..16]);
+        Self(cache.join(folder).join(key.text()))
+    }
+
     /// Copies what is kept into `to`; `false` when nothing is.
     pub async fn restore(&self, to: &Path) -> Result<bool, BuildError> {
         if !self.0.is_dir() {
@@ -92,5 +96,46 @@ fn forget_oldest(folder: &Path) {
         if let Err(error) = std::fs::remove_dir_all(&path) {
             tracing::warn!(%error, "an old cache entry stays");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(lock: &str) -> Key {
+        let mut key = Key::new("npm ci for 20");
+        key.add("package-lock.json", lock.as_bytes());
+        key
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_comes_back_for_the_same_project_and_lock_file_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, made) = (folder.path().join("cache"), folder.path().join("made"));
+        std::fs::create_dir_all(made.join("a")).unwrap();
+        std::fs::write(made.join("a/b.js"), "x").unwrap();
+        Entry::at(&cache, "one", key("1")).keep(&made).await.unwrap();
+        let to = |name: &str| folder.path().join(name);
+        assert!(Entry::at(&cache, "one", key("1")).restore(&to("hit")).await.unwrap());
+        assert_eq!(std::fs::read_to_string(to("hit").join("a/b.js")).unwrap(), "x");
+        assert!(!Entry::at(&cache, "two", key("1")).restore(&to("other")).await.unwrap());
+        assert!(!Entry::at(&cache, "one", key("2")).restore(&to("changed")).await.unwrap());
+        assert!(!to("other").exists() && !to("changed").exists());
+    }
+
+    #[tokio::test]
+    async fn a_second_keeper_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        for (name, content) in [("first", "1"), ("second", "2")] {
+            let made = folder.path().join(name);
+            std::fs::create_dir_all(&made).unwrap();
+            std::fs::write(made.join("x"), content).unwrap();
+            Entry::at(&cache, "p", key("1")).keep(&made).await.unwrap();
+        }
+        let to = folder.path().join("to");
+        assert!(Entry::at(&cache, "p", key("1")).restore(&to).await.unwrap());
+        assert_eq!(std::fs::read_to_string(to.join("x")).unwrap(), "1");
     }
 }
