@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use crate::pack::PackIndex;
-use crate::record::{StoredPack, blob_key};
+use crate::record::{StoredPack, pack_key};
 use crate::{Error, RepositoryId, Result};
 
 /// The packs of one repository, in the layout of an `objects` folder. Kept while someone holds it.
@@ -117,9 +117,9 @@ impl PackCache {
         if packs.iter().any(|pack| !here.has(&pack.id)) {
             let _one_at_a_time = here.filling.lock().await;
             for pack in packs.iter().filter(|pack| !here.has(&pack.id)) {
-                let key = blob_key(repository, &format!("packs/{}.pack", pack.id))?;
+                let key = pack_key(repository, pack, "pack")?;
                 self.fetch(blobs, &key, &pack.id, &here.path(&pack.id, "pack")).await?;
-                let key = blob_key(repository, &format!("packs/{}.idx", pack.id))?;
+                let key = pack_key(repository, pack, "idx")?;
                 self.fetch(blobs, &key, &pack.index, &here.path(&pack.id, "idx")).await?;
                 here.bytes.fetch_add(pack.bytes + pack.index_bytes, Ordering::Relaxed);
             }

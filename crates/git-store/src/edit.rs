@@ -38,12 +38,13 @@ impl GitStore {
         }
         let packs = self.packs(id, &snapshot).await?;
         let dir = self.cache().quarantine()?;
+        let upload = self.new_push_id();
         let (commit, received) = blocking(move || {
             let objects = Objects::open(std::sync::Arc::clone(&packs), None)?;
             let mut writer = PackWriter::default();
             let oid = build(&objects, &request, &mut writer)?;
             writer.finish(&dir.path().join(INCOMING))?;
-            let received = take_in(&packs, dir)?;
+            let received = take_in(&packs, dir, upload)?;
             let quarantine = received.as_ref().map(|received| received.dir.path().to_owned());
             Ok((read::commit(&Objects::open(packs, quarantine.as_deref())?, &oid)?, received))
         })

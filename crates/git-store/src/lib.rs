@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cache;
+mod compact;
 mod edit;
 mod error;
 mod fsck;

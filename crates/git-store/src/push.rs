@@ -11,7 +11,7 @@ use tokio_util::io::ReaderStream;
 use crate::objects::Objects;
 use crate::pack::Kind;
 use crate::quarantine::Received;
-use crate::record::{SettledPush, Snapshot, StoredRef, blob_key, immutable, record_key};
+use crate::record::{SettledPush, Snapshot, StoredRef, immutable, pack_key, record_key};
 use crate::store::{GitStore, blocking};
 use crate::{Error, Oid, RefChange, RefChangeKind, RefName, RefPolicy, RepositoryId, Result};
 
@@ -75,7 +75,11 @@ impl GitStore {
             let mut writes = vec![Write::put(record_key(id), self.record_value(id, &next).await?, expect)];
             writes.extend(policy.along(&changes).await?);
             match self.settings().records.transact(writes).await {
-                Ok(_) => return self.adopt(id, &push).await.map(|()| verdicts),
+                Ok(_) => {
+                    self.adopt(id, &push).await?;
+                    self.tidy(id).await;
+                    return Ok(verdicts);
+                }
                 Err(cloud::Error::ConditionFailed { .. } | cloud::Error::Unclear(_) | cloud::Error::Unavailable(_)) => {
                 }
                 Err(error) => return Err(error.into()),
@@ -87,7 +91,7 @@ impl GitStore {
     }
 
     /// Waits a little longer each time, never as long as another.
-    async fn pause(&self, attempt: u32) {
+    pub(crate) async fn pause(&self, attempt: u32) {
         let mut random = [0; 2];
         self.settings().entropy.fill(&mut random);
         let span = 4 << attempt.min(6);
@@ -111,7 +115,13 @@ impl GitStore {
     }
 
     async fn store_pack(&self, id: &RepositoryId, push: &Push) -> Result<()> {
-        let Some(received) = &push.received else { return Ok(()) };
+        match &push.received {
+            Some(received) => self.store_received(id, received).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn store_received(&self, id: &RepositoryId, received: &Received) -> Result<()> {
         let pack = &received.pack;
         self.store_file(id, received, "pack", pack.bytes, pack.id).await?;
         self.store_file(id, received, "idx", pack.index_bytes, pack.index).await
@@ -127,7 +137,7 @@ impl GitStore {
     ) -> Result<()> {
         let path = received.dir.path().join("pack").join(format!("pack-{}.{extension}", received.pack.id));
         let file = tokio::fs::File::open(path).await.map_err(Error::io("storing a pack"))?;
-        let key = blob_key(id, &format!("packs/{}.{extension}", received.pack.id))?;
+        let key = pack_key(id, &received.pack, extension)?;
         let body = ReaderStream::with_capacity(file, 256 * 1024).boxed();
         match self.settings().blobs.put_stream(&key, body, immutable(length, digest)).await {
             Ok(_) => Ok(()),

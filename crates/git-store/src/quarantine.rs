@@ -24,7 +24,7 @@ pub(crate) struct Received {
 }
 
 /// Checks the spooled pack of `dir` against the repository; `None` when it holds nothing.
-pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir) -> Result<Option<Received>> {
+pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir, upload: String) -> Result<Option<Received>> {
     let path = dir.path().join(INCOMING);
     let objects = Objects::open(Arc::clone(packs), None)?;
     let mut checker = Checker::default();
@@ -41,7 +41,7 @@ pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir) -> Result<Opti
         return Ok(None);
     }
     check_links(&checker, &ingested, &objects)?;
-    let pack = place(dir.path(), &path, &ingested)?;
+    let pack = place(dir.path(), &path, &ingested, upload)?;
     let objects = Objects::open(Arc::clone(packs), Some(dir.path()))?;
     check_dotfiles(&checker, &objects)?;
     Ok(Some(Received { dir, pack }))
@@ -81,7 +81,7 @@ fn check_dotfiles(checker: &Checker, objects: &Objects) -> Result<()> {
 }
 
 /// Gives the pack its name and its index.
-fn place(dir: &Path, path: &Path, ingested: &Ingested) -> Result<StoredPack> {
+pub(crate) fn place(dir: &Path, path: &Path, ingested: &Ingested, upload: String) -> Result<StoredPack> {
     let mut hash = Sha256::new();
     let mut file = std::fs::File::open(path).map_err(Error::io("reading a pack"))?;
     let bytes = std::io::copy(&mut file, &mut hash).map_err(Error::io("reading a pack"))?;
@@ -92,6 +92,7 @@ fn place(dir: &Path, path: &Path, ingested: &Ingested) -> Result<StoredPack> {
     std::fs::write(index, &ingested.index).map_err(Error::io("writing a pack index"))?;
     Ok(StoredPack {
         id,
+        upload,
         index: Sha256Digest::of(&ingested.index),
         objects: ingested.objects.len() as u64,
         bytes,

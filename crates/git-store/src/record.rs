@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cloud::{BlobKey, RecordKey, Sha256Digest, Version};
+use cloud::{BlobKey, Millis, RecordKey, Sha256Digest, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::store::GitStore;
@@ -26,6 +26,8 @@ pub(crate) struct StoredRef {
 pub(crate) struct StoredPack {
     /// SHA-256 of the pack: its name.
     pub id: Sha256Digest,
+    /// Makes the names of its blobs new with each upload, so that none is deleted under a later one.
+    pub upload: String,
     /// SHA-256 of its index.
     pub index: Sha256Digest,
     pub objects: u64,
@@ -33,10 +35,19 @@ pub(crate) struct StoredPack {
     pub index_bytes: u64,
 }
 
+/// A pack that was replaced: its blobs stay until no read can still want them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retired {
+    pub pack: StoredPack,
+    pub at: Millis,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub refs: BTreeMap<RefName, StoredRef>,
     pub packs: Vec<StoredPack>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +117,12 @@ pub(crate) fn blob_prefix(repository: &RepositoryId) -> String {
     format!("git/{repository}/")
 }
 
-pub(crate) fn blob_key(repository: &RepositoryId, name: &str) -> Result<BlobKey> {
+/// The blob of a pack (`pack`) or of its index (`idx`).
+pub(crate) fn pack_key(repository: &RepositoryId, pack: &StoredPack, extension: &str) -> Result<BlobKey> {
+    blob_key(repository, &format!("packs/{}-{}.{extension}", pack.id, pack.upload))
+}
+
+fn blob_key(repository: &RepositoryId, name: &str) -> Result<BlobKey> {
     Ok(BlobKey::parse(format!("{}{name}", blob_prefix(repository)))?)
 }
 

@@ -34,6 +34,19 @@ impl PackSet {
         let found = |(at, (_, index)): (usize, &(PackFile, Arc<PackIndex>))| Some((at, index.offset(index.find(oid)?)));
         self.packs.iter().enumerate().find_map(found)
     }
+
+    /// All objects of all packs, each once.
+    pub(crate) fn everything(&self) -> Selection {
+        let mut all = Selection::default();
+        for (_, index) in &self.packs {
+            for oid in (0..index.len()).map(|at| index.oid(at)) {
+                if all.selected.insert(oid) {
+                    all.oids.push(oid);
+                }
+            }
+        }
+        all
+    }
 }
 
 /// How a pack is to be written.

@@ -32,7 +32,7 @@ pub(crate) struct PackLimits {
 
 pub(crate) const PACK_LIMITS: PackLimits = PackLimits {
     pack_bytes: 2 << 30,
-    objects: 2_000_000,
+    objects: 1_000_000,
     object_bytes: 100 << 20,
     meta_bytes: 16 << 20,
     depth: 4095,

@@ -83,7 +83,8 @@ impl GitStore {
         }
         file.flush().await.map_err(Error::io("spooling a pack"))?;
         drop(file);
-        blocking(move || take_in(&packs, dir)).await
+        let upload = self.new_push_id();
+        blocking(move || take_in(&packs, dir, upload)).await
     }
 
     async fn push_commands(

@@ -1,5 +1,6 @@
 //! The files of a commit, as files.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -14,14 +15,56 @@ use crate::path::{PATH_DEPTH_MAX, is_git_dir};
 use crate::{EntryKind, Error, Oid, Result};
 
 /// Files and folders of one checkout.
-const ENTRIES_MAX: usize = 200_000;
+const ENTRIES_MAX: u64 = 200_000;
 /// Bytes of one checkout.
 const BYTES_MAX: u64 = 2 << 30;
 
+/// What a tree comes to when all of it is written out.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    entries: u64,
+    bytes: u64,
+}
+
+/// Adds up trees, each once however often it is named: a small pack can unfold into 16^10 paths.
+struct Measure<'a> {
+    objects: &'a Objects,
+    known: HashMap<Oid, Size>,
+}
+
+impl Measure<'_> {
+    /// Depth first, no deeper than `PATH_DEPTH_MAX`.
+    fn tree(&mut self, tree: &Oid, depth: usize) -> Result<Size> {
+        if let Some(size) = self.known.get(tree) {
+            return Ok(*size);
+        }
+        if depth > PATH_DEPTH_MAX {
+            return Err(Error::TooLarge(format!("folders are nested deeper than {PATH_DEPTH_MAX}")));
+        }
+        let mut below = Vec::new();
+        self.objects.each_item(tree, |item| {
+            below.push((kind_of(&item), item.oid));
+            Ok(())
+        })?;
+        let mut total = Size { entries: below.len() as u64, bytes: 0 };
+        for (kind, oid) in below {
+            let size = match kind {
+                EntryKind::Folder => self.tree(&oid, depth + 1)?,
+                EntryKind::File | EntryKind::Symlink => {
+                    Size { entries: 0, bytes: self.objects.header(&oid)?.map_or(0, |(_, bytes)| bytes) }
+                }
+                EntryKind::Submodule => Size::default(),
+            };
+            total.entries = total.entries.saturating_add(size.entries);
+            total.bytes = total.bytes.saturating_add(size.bytes);
+        }
+        self.known.insert(*tree, total);
+        Ok(total)
+    }
+}
+
 struct Checkout<'a> {
     objects: &'a Objects,
-    entries: usize,
-    bytes: u64,
     /// Made last, so that nothing is ever written through one.
     links: Vec<(PathBuf, Oid)>,
 }
@@ -33,15 +76,18 @@ pub(crate) fn checkout(objects: &Objects, commit: Oid, into: &Path) -> Result<()
     if std::fs::read_dir(into).map_err(Error::io("checking out"))?.next().is_some() {
         return Err(Error::Invalid("the folder to check out into is not empty".into()));
     }
-    let mut checkout = Checkout { objects, entries: 0, bytes: 0, links: Vec::new() };
-    let mut folders = vec![(into.to_owned(), objects.commit_links(&commit)?.tree, 0)];
-    while let Some((folder, tree, depth)) = folders.pop() {
-        if depth > PATH_DEPTH_MAX {
-            return Err(Error::TooLarge(format!("folders are nested deeper than {PATH_DEPTH_MAX}")));
-        }
-        for (path, below) in checkout.folder(&folder, &tree)? {
-            folders.push((path, below, depth + 1));
-        }
+    let root = objects.commit_links(&commit)?.tree;
+    let size = Measure { objects, known: HashMap::new() }.tree(&root, 0)?;
+    if size.entries > ENTRIES_MAX {
+        return Err(Error::TooLarge(format!("the commit has more than {ENTRIES_MAX} files")));
+    }
+    if size.bytes > BYTES_MAX {
+        return Err(Error::TooLarge(format!("the commit has more than {BYTES_MAX} bytes")));
+    }
+    let mut checkout = Checkout { objects, links: Vec::new() };
+    let mut folders = vec![(into.to_owned(), root)];
+    while let Some((folder, tree)) = folders.pop() {
+        folders.extend(checkout.folder(&folder, &tree)?);
     }
     for (path, oid) in std::mem::take(&mut checkout.links) {
         let text = objects.read_as(&oid, Kind::Blob)?;
@@ -63,10 +109,6 @@ impl Checkout<'_> {
             items.push((folder.join(OsStr::from_bytes(item.name)), kind_of(&item), item.mode, item.oid));
             Ok(())
         })?;
-        self.entries += items.len();
-        if self.entries > ENTRIES_MAX {
-            return Err(Error::TooLarge(format!("the commit has more than {ENTRIES_MAX} files")));
-        }
         let mut folders = Vec::new();
         for (path, kind, mode, oid) in items {
             match kind {
@@ -83,12 +125,8 @@ impl Checkout<'_> {
         Ok(folders)
     }
 
-    fn file(&mut self, path: &Path, mode: u32, oid: &Oid) -> Result<()> {
+    fn file(&self, path: &Path, mode: u32, oid: &Oid) -> Result<()> {
         let bytes = self.objects.read_as(oid, Kind::Blob)?;
-        self.bytes += bytes.len() as u64;
-        if self.bytes > BYTES_MAX {
-            return Err(Error::TooLarge(format!("the commit has more than {BYTES_MAX} bytes")));
-        }
         let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
         let mut file: File = file.map_err(Error::io("writing a file"))?;

@@ -200,3 +200,21 @@ async fn a_checkout_has_the_files_and_follows_no_link() {
     assert!(std::fs::read_dir(&outside).unwrap().next().is_none());
     assert!(machine.store.checkout(&machine.id, head, &into).await.is_err(), "only into an empty folder");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_packs_become_one_and_lose_nothing() {
+    let machine = Machine::start().await;
+    let mut head = None;
+    for n in 0..100 {
+        let text: String = (0..100).map(|line| format!("line {line} {}\n", if line == n { n } else { 0 })).collect();
+        let made = commit(&machine, head, &n.to_string(), vec![put("a", text), put(&format!("f{}", n % 7), "x")]).await;
+        head = Some(made.unwrap());
+    }
+    let usage = machine.store.usage(&machine.id).await.unwrap();
+    assert!(usage.packs <= 41, "{usage:?}");
+    assert!(usage.objects <= 301 + 41, "what was joined holds each object once: {usage:?}");
+    machine.git(".", &["clone", "-q", &machine.url, "c"]).await;
+    machine.git("c", &["fsck", "--strict", "--full"]).await;
+    assert_eq!(machine.git("c", &["rev-list", "--count", "HEAD"]).await, "100");
+    assert!(machine.git("c", &["count-objects", "-v"]).await.contains("in-pack: 301"));
+}
