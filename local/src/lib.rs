@@ -3,11 +3,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod config;
 pub mod events;
 pub mod front;
 pub mod functions;
 pub mod gateway;
 pub mod http;
+pub mod platform;
 pub mod sites;
 pub mod socket;
 pub mod sources;

@@ -18,6 +18,13 @@ pub fn common_log(at: Millis) -> String {
     )
 }
 
+/// RFC 3339 in whole seconds: `2015-04-09T12:34:56Z`.
+pub fn timestamp(at: Millis) -> String {
+    let (year, month, day) = civil(at.as_secs().div_euclid(SECONDS_A_DAY));
+    let second = at.as_secs().rem_euclid(SECONDS_A_DAY);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
 /// The proleptic Gregorian date of a day counted from 1970-01-01 (year, month 1-12, day 1-31).
 fn civil(days: i64) -> (i64, usize, i64) {
     const DAYS_IN_ERA: i64 = 146_097;
@@ -44,6 +51,7 @@ mod tests {
         assert_eq!(common_log(Millis(951_782_399_999)), "28/Feb/2000:23:59:59 +0000");
         assert_eq!(common_log(Millis(951_782_400_000)), "29/Feb/2000:00:00:00 +0000");
         assert_eq!(common_log(Millis(1_428_582_896_000)), "09/Apr/2015:12:34:56 +0000");
+        assert_eq!(timestamp(Millis(1_428_582_896_000)), "2015-04-09T12:34:56Z");
         assert_eq!(common_log(Millis(-1)), "31/Dec/1969:23:59:59 +0000");
     }
 }

@@ -21,6 +21,7 @@ pub use authorizer::{
     Authorization, AuthorizerReply, http_request_authorizer_event, parse_authorizer_reply, request_authorizer_event,
     token_authorizer_event,
 };
+pub use date::timestamp;
 pub use filter::{Filters, Pattern};
 pub use http_api::http_event;
 pub use queue::{BatchOutcome, QueueMessage, QueueSource, parse_batch_reply, queue_event};

@@ -1,80 +1,87 @@
-//! A static front end: files by path, with an index for folders.
+//! A site's files over HTTP: validators, one range, and how long they keep.
 
-use std::sync::Arc;
+use std::ops::Range;
 
-use cloud::{BlobKey, Blobs};
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
-use percent_encoding::percent_decode_str;
+use cloud::{BlobKey, BlobMeta, BlobStream, ETag, Millis};
+use futures::StreamExt;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use http::{Response, StatusCode};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 
-use super::object;
-use crate::http::{Reply, empty, full};
+use super::object::{describe, none_match, parse_range, set};
+use crate::http::{Reply, empty, streamed};
 
-/// Files below a prefix of a bucket.
-#[derive(Clone)]
-pub struct StaticFiles {
-    pub bucket: Arc<dyn Blobs>,
-    /// Ends with `/`, or is empty.
-    pub prefix: String,
-    /// The file of a folder: `index.html`.
-    pub index: String,
-    /// The file that is shown for what is not there.
-    pub error: Option<String>,
+/// Where a file's bytes come from.
+#[async_trait::async_trait]
+pub trait FileBody: Send + Sync {
+    /// The bytes of `range`, or all.
+    async fn read(&self, range: Option<Range<u64>>) -> cloud::Result<BlobStream>;
 }
 
-impl StaticFiles {
-    /// The file at `path`, or the index of the folder; `None` when there is neither.
-    pub async fn answer(&self, path: &str, headers: &HeaderMap, head: bool) -> Option<Reply> {
-        let decoded = percent_decode_str(path.trim_start_matches('/')).decode_utf8().ok()?;
-        if decoded.split('/').any(|part| part == "..") {
-            return None;
-        }
-        let folder = decoded.is_empty() || decoded.ends_with('/');
-        let name = if folder { format!("{decoded}{}", self.index) } else { decoded.into_owned() };
-        if let Some(reply) = self.file(&name, headers, head).await {
-            return Some(reply);
-        }
-        // A folder without its slash: relative links in its index need the slash.
-        let inside = BlobKey::parse(format!("{}{name}/{}", self.prefix, self.index)).ok()?;
-        if !folder && self.bucket.head(&inside).await.is_ok() {
-            let mut reply = empty(StatusCode::MOVED_PERMANENTLY);
-            reply.headers_mut().insert(http::header::LOCATION, HeaderValue::from_str(&format!("{path}/")).ok()?);
-            return Some(reply);
-        }
-        None
-    }
+/// A file to be served.
+pub struct StaticFile {
+    /// 200, or 404 for the document that is shown for what is not there.
+    pub status: u16,
+    pub length: u64,
+    /// Without quotes.
+    pub etag: String,
+    pub modified: Millis,
+    pub content_type: String,
+    pub content_encoding: Option<String>,
+    pub cache_control: Option<String>,
+    pub body: Box<dyn FileBody>,
+}
 
-    /// What is shown for a path that has no file.
-    pub async fn missing(&self, headers: &HeaderMap) -> Reply {
-        if let Some(error) = &self.error {
-            let mut plain = headers.clone();
-            plain.remove(http::header::RANGE);
-            plain.remove(http::header::IF_NONE_MATCH);
-            if let Some(mut reply) = self.file(error, &plain, false).await {
-                *reply.status_mut() = StatusCode::NOT_FOUND;
-                return reply;
+/// Answers a GET, or a HEAD.
+pub async fn serve_file(file: StaticFile, headers: &HeaderMap, head: bool) -> Reply {
+    let meta = BlobMeta {
+        key: BlobKey::parse("file").expect("a legal key"),
+        length: file.length,
+        etag: ETag(file.etag),
+        modified: file.modified,
+        content_type: Some(file.content_type),
+        content_encoding: file.content_encoding,
+        // Browsers ask again on each visit, and mostly get a 304.
+        cache_control: Some(file.cache_control.unwrap_or_else(|| "no-cache".into())),
+    };
+    let found = file.status == 200;
+    if found && none_match(headers, &meta) {
+        let mut reply = empty(StatusCode::NOT_MODIFIED);
+        describe(reply.headers_mut(), &meta);
+        return reply;
+    }
+    let asked = headers.get(RANGE).filter(|_| found).and_then(|range| parse_range(range.to_str().ok()?));
+    let range = match asked.map(|range| range.resolve(meta.length)) {
+        Some(None) => {
+            let mut reply = empty(StatusCode::RANGE_NOT_SATISFIABLE);
+            set(reply.headers_mut(), CONTENT_RANGE, &format!("bytes */{}", meta.length));
+            return reply;
+        }
+        Some(range) => range,
+        None => None,
+    };
+    let (length, partial) = (range.as_ref().map_or(meta.length, |range| range.end - range.start), range.clone());
+    let mut reply = if head {
+        empty(StatusCode::OK)
+    } else {
+        match file.body.read(range).await {
+            Ok(body) => Response::new(streamed(StreamBody::new(body.map(|part| part.map(Frame::data))))),
+            Err(error) => {
+                tracing::error!(%error, "reading a site's file");
+                return empty(StatusCode::INTERNAL_SERVER_ERROR);
             }
         }
-        let mut reply = empty(StatusCode::NOT_FOUND);
-        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        *reply.body_mut() = full("Not found\n");
-        reply
+    };
+    *reply.status_mut() = StatusCode::from_u16(file.status).unwrap_or(StatusCode::OK);
+    let headers = reply.headers_mut();
+    describe(headers, &meta);
+    headers.insert(CONTENT_LENGTH, length.into());
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(range) = partial {
+        let text = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), meta.length);
+        set(headers, CONTENT_RANGE, &text);
+        *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-
-    async fn file(&self, name: &str, headers: &HeaderMap, head: bool) -> Option<Reply> {
-        let key = BlobKey::parse(format!("{}{name}", self.prefix)).ok()?;
-        let mut reply = object::fetch(self.bucket.as_ref(), Ok(key), headers, head).await;
-        if reply.status() == StatusCode::NOT_FOUND {
-            return None;
-        }
-        // Browsers ask again on each visit, and mostly get a 304.
-        reply.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-        Some(reply)
-    }
-}
-
-impl std::fmt::Debug for StaticFiles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StaticFiles").field("prefix", &self.prefix).finish_non_exhaustive()
-    }
+    reply
 }

@@ -13,8 +13,8 @@ use cloud::Entropy;
 
 pub use api::{ApiGateway, ApiSettings, Routed};
 pub use cors::is_preflight;
-pub use files::StaticFiles;
-pub use object::{Buckets, parse_range};
+pub use files::{FileBody, StaticFile, serve_file};
+pub use object::Buckets;
 pub use refusal::Refusal;
 
 pub(crate) use api::closing;

@@ -65,7 +65,7 @@ fn object_key(integration: &S3Integration, parameters: &PathParameters) -> Optio
 }
 
 /// What S3's GetObject answers.
-pub(super) async fn fetch(bucket: &dyn Blobs, key: Result<BlobKey, ()>, headers: &HeaderMap, head: bool) -> Reply {
+async fn fetch(bucket: &dyn Blobs, key: Result<BlobKey, ()>, headers: &HeaderMap, head: bool) -> Reply {
     let Ok(key) = key else { return empty(StatusCode::NOT_FOUND) };
     let range = headers.get(RANGE).and_then(|range| parse_range(range.to_str().ok()?));
     let conditional = headers.contains_key(IF_NONE_MATCH);
@@ -128,7 +128,7 @@ fn failed(error: &Error) -> Reply {
     }
 }
 
-fn describe(headers: &mut HeaderMap, meta: &BlobMeta) {
+pub(super) fn describe(headers: &mut HeaderMap, meta: &BlobMeta) {
     let kind = meta.content_type.as_deref().unwrap_or("binary/octet-stream");
     set(headers, CONTENT_TYPE, kind);
     set(headers, ETAG, &format!("\"{}\"", meta.etag.0));
@@ -140,14 +140,14 @@ fn describe(headers: &mut HeaderMap, meta: &BlobMeta) {
     }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
 }
 
 /// RFC 9110, section 13.1.2, with weak comparison.
-fn none_match(headers: &HeaderMap, meta: &BlobMeta) -> bool {
+pub(super) fn none_match(headers: &HeaderMap, meta: &BlobMeta) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').any(|tag| {
             let tag = tag.trim();
@@ -159,7 +159,7 @@ fn none_match(headers: &HeaderMap, meta: &BlobMeta) -> bool {
 
 /// One byte range. What is malformed, in another unit, or more than one range is ignored, as S3 does; a number that
 /// does not fit lies past every end.
-pub fn parse_range(raw: &str) -> Option<ByteRange> {
+pub(super) fn parse_range(raw: &str) -> Option<ByteRange> {
     let (first, last) = raw.trim().strip_prefix("bytes=")?.split_once('-')?;
     let number = |text: &str| -> Option<u64> {
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))

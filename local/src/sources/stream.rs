@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::{Change, Error, Expect, FeedPosition, RecordKey, Records};
+use cloud_local::LocalRecords;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{BatchOutcome, Filters, StreamSource, parse_batch_reply, stream_event, stream_record};
 use crate::functions::Functions;
 
-/// Between two looks at a feed that has nothing new.
-const INTERVAL: Duration = Duration::from_millis(20);
+/// One wait for a change.
+const WAIT: Duration = Duration::from_secs(5);
 /// The first wait before a failed batch is tried again; it doubles up to `RETRY_MAX`.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ pub enum StartAt {
 }
 
 pub struct StreamPoll {
-    pub records: Arc<dyn Records>,
+    pub records: LocalRecords,
     /// Names the position that is kept in `records`.
     pub name: String,
     pub source: StreamSource,
@@ -76,8 +77,11 @@ impl StreamPoll {
                 }
             };
             if page.changes.is_empty() {
+                if let Err(error) = self.records.wait_for_change(&page.next, WAIT).await {
+                    tracing::warn!(%error, source = self.name, "waiting for changes");
+                    tokio::time::sleep(RETRY).await;
+                }
                 position = Some(page.next);
-                tokio::time::sleep(INTERVAL).await;
                 continue;
             }
             unsaved += page.changes.iter().filter(|change| change.key.partition != POSITIONS).count();
@@ -120,7 +124,8 @@ impl StreamPoll {
     /// Keeps the position; when that fails, records are delivered again after a restart.
     async fn save(&self, position: &FeedPosition) {
         let value = json!({ "position": position.0 });
-        if let Err(error) = self.records.put(self.key(), value, Expect::Anything).await {
+        let records: &dyn Records = &self.records;
+        if let Err(error) = records.put(self.key(), value, Expect::Anything).await {
             tracing::warn!(%error, source = self.name, "saving the position");
         }
     }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use cloud::PutOptions;
 use local::functions::InvokeError;
-use local::gateway::StaticFiles;
 use local::sites::Hosted;
 use serde_json::{Value, json};
 
@@ -65,16 +63,8 @@ async fn deploy(world: &World, template: &str, files: bool) {
         handlers: [("Rest", echo as _), ("Http", echo as _), ("Guard", guard as _)].into(),
         ..Closures::default()
     };
-    let html = || PutOptions { content_type: Some("text/html".into()), ..PutOptions::default() };
-    world.put("site", "v1/index.html", "home", html()).await;
-    world.put("site", "v1/docs/index.html", "docs", html()).await;
-    world.put("site", "v1/404.html", "lost", html()).await;
-    world.put("site", "v1/hello", "shadowed", html()).await;
-    let files = files.then(|| StaticFiles {
-        bucket: Arc::new(world.store.blobs("site")),
-        prefix: "v1/".into(),
-        index: "index.html".into(),
-        error: Some("404.html".into()),
+    let files = files.then(|| {
+        [("index.html", "home"), ("docs/index.html", "docs"), ("404.html", "lost"), ("hello", "shadowed")].into()
     });
     let site: Arc<dyn Hosted> = Arc::new(TestSite { app: app(template), functions: Arc::new(functions), files });
     world.hosts.0.lock().unwrap().insert("dev--demo".into(), site);
@@ -103,8 +93,13 @@ async fn files_stand_beside_routes() {
     let home = send(&world, "GET", "/", &[]).await;
     assert_eq!((home.status, home.text(), &home.headers["cache-control"]), (200, "home", &"no-cache".parse().unwrap()));
     assert_eq!(send(&world, "GET", "/docs/", &[]).await.text(), "docs");
-    let moved = send(&world, "GET", "/docs", &[]).await;
-    assert_eq!((moved.status, moved.headers["location"].to_str().unwrap()), (301, "/docs/"));
+    let range = send(&world, "GET", "/docs/", &[("range", "bytes=1-2")]).await;
+    assert_eq!(
+        (range.status, range.text(), &range.headers["content-range"]),
+        (206, "oc", &"bytes 1-2/4".parse().unwrap())
+    );
+    assert_eq!(send(&world, "GET", "/docs/", &[("range", "bytes=9-")]).await.status, 416);
+    assert_eq!(send(&world, "GET", "/docs/", &[("if-none-match", "W/\"e-docs\"")]).await.status, 304);
     let head = send(&world, "HEAD", "/index.html", &[]).await;
     assert_eq!((head.status, head.headers["content-length"].to_str().unwrap()), (200, "4"));
     // With the stage before it, the path is the API's.

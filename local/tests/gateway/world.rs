@@ -13,9 +13,9 @@ use hyper_util::rt::TokioIo;
 use local::events::{ApiIdentity, SocketApi};
 use local::front::Front;
 use local::functions::{Functions, InvokeError};
-use local::gateway::{ApiGateway, ApiSettings, Buckets, StaticFiles};
+use local::gateway::{ApiGateway, ApiSettings, Buckets, FileBody, StaticFile};
 use local::http::{BodyLimits, ServerLimits, serve};
-use local::sites::{Hosted, Hosts, Sites};
+use local::sites::{Account, Hosted, Hosts, Sites};
 use local::socket::{Hub, SocketLimits, SocketServer, SocketSettings};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,7 +63,18 @@ impl Buckets for StoreBuckets {
 pub struct TestSite {
     pub app: sam::App,
     pub functions: Arc<Closures>,
-    pub files: Option<StaticFiles>,
+    /// Path without its slash -> text; `None` without a front end.
+    pub files: Option<BTreeMap<&'static str, &'static str>>,
+}
+
+struct Text(&'static str);
+
+#[async_trait::async_trait]
+impl FileBody for Text {
+    async fn read(&self, range: Option<std::ops::Range<u64>>) -> cloud::Result<cloud::BlobStream> {
+        let range = range.map_or(0..self.0.len(), |range| range.start as usize..range.end as usize);
+        Ok(cloud::stream_of(Bytes::from(self.0[range].to_owned())))
+    }
 }
 
 #[async_trait::async_trait]
@@ -71,17 +82,25 @@ impl Hosted for TestSite {
     fn app(&self) -> &sam::App {
         &self.app
     }
-    fn account_id(&self) -> &str {
-        ACCOUNT
+    fn has_files(&self) -> bool {
+        self.files.is_some()
     }
-    fn region(&self) -> &str {
-        REGION
-    }
-    fn bucket(&self, _: &str) -> Option<Arc<dyn Blobs>> {
-        None
-    }
-    fn files(&self) -> Option<StaticFiles> {
-        self.files.clone()
+    async fn file(&self, path: &str) -> cloud::Result<Option<StaticFile>> {
+        let files = self.files.as_ref().unwrap();
+        let path = path.trim_start_matches('/');
+        let name = if path.is_empty() || path.ends_with('/') { format!("{path}index.html") } else { path.to_owned() };
+        let found =
+            files.get(name.as_str()).map(|text| (200, *text)).or(files.get("404.html").map(|text| (404, *text)));
+        Ok(found.map(|(status, text)| StaticFile {
+            status,
+            length: text.len() as u64,
+            etag: format!("e-{text}"),
+            modified: cloud::Millis(0),
+            content_type: "text/html".into(),
+            content_encoding: None,
+            cache_control: None,
+            body: Box::new(Text(text)),
+        }))
     }
     async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvokeError> {
         self.functions.invoke(function, event).await
@@ -175,7 +194,11 @@ pub async fn start(template: &str, handlers: &[(&'static str, Handler)]) -> Worl
         api: gateway,
         sockets,
         git: axum::Router::new().route("/git/{*rest}", echo),
-        sites: Sites::new(Arc::clone(&hosts) as Arc<dyn Hosts>, Arc::clone(&clock)),
+        sites: Sites::new(
+            Arc::clone(&hosts) as Arc<dyn Hosts>,
+            Account { id: ACCOUNT.into(), region: REGION.into() },
+            Arc::clone(&clock),
+        ),
         port: at.port(),
         clock,
         entropy,

@@ -1,0 +1,108 @@
+//! The event sources of the template, started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use cloud::{Clock, Entropy};
+use cloud_local::Store;
+use sam::{Function, Trigger};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::template::Resolved;
+use crate::events::{Filters, QueueSource, StreamSource};
+use crate::functions::Functions;
+use crate::sources::{QueuePoll, Schedule, StartAt, StreamPoll, parse_rate};
+
+/// Batches in flight of one source, where the template reserves no number: Lambda's pollers start with five and
+/// scale; long functions need room.
+const CONCURRENCY: u32 = 100;
+
+/// What sources need from their surroundings.
+pub struct Sources<'a> {
+    pub resolved: &'a Resolved,
+    pub store: &'a Store,
+    pub functions: Arc<dyn Functions>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub tasks: &'a TaskTracker,
+    pub shutdown: &'a CancellationToken,
+}
+
+impl Sources<'_> {
+    /// Starts every source of every function.
+    pub fn start(&self) -> Result<()> {
+        for function in self.resolved.app.functions.values() {
+            for event in &function.events {
+                let name = format!("{}/{}", function.logical_id, event.name);
+                self.start_one(function, &name, &event.trigger).with_context(|| format!("event source {name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_one(&self, function: &Function, name: &str, trigger: &Trigger) -> Result<()> {
+        let shutdown = self.shutdown.clone();
+        match trigger {
+            Trigger::Api { .. } | Trigger::HttpApi { .. } | Trigger::WebSocket { .. } => {}
+            Trigger::Sqs { queue, batch_size, report_batch_item_failures, enabled: true, .. } => {
+                let queue = self.resolved.queue_of(queue)?;
+                let physical = self.resolved.queue_name(&queue.logical_id)?;
+                let poll = QueuePoll {
+                    queue: Arc::new(self.resolved.open_queue(self.store, queue)?),
+                    source: QueueSource {
+                        arn: self.resolved.arn("sqs", &physical),
+                        region: self.resolved.region().to_owned(),
+                    },
+                    function: function.logical_id.clone(),
+                    functions: Arc::clone(&self.functions),
+                    batch: *batch_size as usize,
+                    visibility: Duration::from_secs(queue.visibility_timeout_s.max(function.timeout_s).into()),
+                    reported: *report_batch_item_failures,
+                    concurrency: function.reserved_concurrency.unwrap_or(CONCURRENCY).max(1) as usize,
+                    clock: Arc::clone(&self.clock),
+                };
+                self.tasks.spawn(poll.run(shutdown));
+            }
+            Trigger::Stream(stream) if stream.enabled => {
+                let table = self.resolved.app.tables.get(&stream.table).context("its table is not in the template")?;
+                let poll = StreamPoll {
+                    records: self.store.records(),
+                    name: name.to_owned(),
+                    source: StreamSource {
+                        arn: self.resolved.arn("dynamodb", &format!("table/{}/stream/local", table.logical_id)),
+                        region: self.resolved.region().to_owned(),
+                        view: table.stream_view.clone().context("its table has no stream")?,
+                    },
+                    filters: Filters::parse(&stream.filters).map_err(anyhow::Error::msg)?,
+                    function: function.logical_id.clone(),
+                    functions: Arc::clone(&self.functions),
+                    batch: stream.batch_size as usize,
+                    start: if stream.starting_position == "LATEST" { StartAt::Latest } else { StartAt::TrimHorizon },
+                    reported: stream.report_batch_item_failures,
+                    bisect: stream.bisect_batch_on_error,
+                    retries: u32::try_from(stream.maximum_retry_attempts).ok(),
+                };
+                self.tasks.spawn(poll.run(shutdown));
+            }
+            Trigger::Schedule { expression, input, enabled: true, .. } => {
+                let schedule = Schedule {
+                    name: name.to_owned(),
+                    every: parse_rate(expression).with_context(|| format!("`{expression}` is not a rate"))?,
+                    input: input.clone(),
+                    function: function.logical_id.clone(),
+                    functions: Arc::clone(&self.functions),
+                    account: self.resolved.account().to_owned(),
+                    region: self.resolved.region().to_owned(),
+                    clock: Arc::clone(&self.clock),
+                    entropy: Arc::clone(&self.entropy),
+                };
+                self.tasks.spawn(schedule.run(shutdown));
+            }
+            Trigger::Sqs { .. } | Trigger::Stream(_) | Trigger::Schedule { .. } => {}
+            Trigger::S3 { .. } => bail!("the platform has no such source on one machine"),
+        }
+        Ok(())
+    }
+}
