@@ -1,0 +1,120 @@
+//! The files area.
+
+mod world;
+
+use std::time::Duration;
+
+use cloud::Sha256Digest;
+use domain::{Caller, Error, Expected, InvalidCode, NewUpload, PageQuery, Quotas, Result, Upload};
+use world::World;
+
+fn upload(path: &str, length: u64) -> NewUpload {
+    NewUpload {
+        path: path.into(),
+        length,
+        content_type: "text/plain".into(),
+        sha256: Sha256Digest::of(b"hello").to_string(),
+    }
+}
+
+async fn create(world: &World, who: &Caller, path: &str, length: u64) -> Result<Upload> {
+    world.domain.files.create_upload(who, "shop", upload(path, length)).await
+}
+
+async fn shop(quotas: Quotas) -> (World, Caller, domain::Project) {
+    let world = World::with(quotas);
+    let ada = world.person("ada").await;
+    let project = world.project(&ada, "shop").await;
+    (world, ada, project)
+}
+
+#[tokio::test]
+async fn a_file_appears_when_its_bytes_have_arrived_and_are_completed() {
+    let (world, ada, project) = shop(Quotas::default()).await;
+    let started = create(&world, &ada, "docs/hello.txt", 5).await.unwrap();
+    assert!(started.put.url.contains(&format!("projects/{}/files/{}", project.id, started.id)));
+    let early = world.domain.files.complete_upload(&ada, "shop", started.id.as_str()).await.unwrap_err();
+    assert!(matches!(early, Error::Conflict(_)));
+    world.arrive(&project, &started.id, b"hello").await;
+    let (file, new) = world.domain.files.complete_upload(&ada, "shop", started.id.as_str()).await.unwrap();
+    assert!(new && file.path.as_str() == "docs/hello.txt" && file.length == 5);
+    let listed = world.domain.files.list(&ada, "shop", &PageQuery::default()).await.unwrap().items;
+    assert_eq!(listed, [file.clone()]);
+    let url = world.domain.files.content_url(&ada, "shop", file.id.as_str()).await.unwrap();
+    assert!(url.headers[0].1.starts_with("attachment; filename=\"hello.txt\""));
+    world.domain.files.delete(&ada, "shop", file.id.as_str(), &Expected::Tag(file.etag)).await.unwrap();
+    assert!(matches!(world.domain.files.get(&ada, "shop", file.id.as_str()).await, Err(Error::NotFound("file"))));
+    assert!(world.blobs.keys().iter().all(|key| !key.contains("/files/")));
+}
+
+#[tokio::test]
+async fn upload_013_completed_twice_and_at_once_it_is_one_file() {
+    let (world, ada, project) = shop(Quotas::default()).await;
+    let started = create(&world, &ada, "a", 5).await.unwrap();
+    world.arrive(&project, &started.id, b"hello").await;
+    let all = (0..20).map(|_| world.domain.files.complete_upload(&ada, "shop", started.id.as_str()));
+    let done: Vec<_> = futures::future::join_all(all).await.into_iter().map(|done| done.unwrap()).collect();
+    assert_eq!(done.iter().filter(|(_, new)| *new).count(), 1);
+    assert!(done.iter().all(|(file, _)| *file == done[0].0));
+    assert_eq!(world.domain.files.list(&ada, "shop", &PageQuery::default()).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_at_a_path_is_replaced_by_the_next() {
+    let (world, ada, project) = shop(Quotas { files_bytes_per_project: 10, ..Quotas::default() }).await;
+    let mut last = None;
+    for _ in 0..4 {
+        let started = create(&world, &ada, "a", 5).await.unwrap();
+        world.arrive(&project, &started.id, b"hello").await;
+        last = Some(world.domain.files.complete_upload(&ada, "shop", started.id.as_str()).await.unwrap().0);
+    }
+    assert_eq!(world.domain.files.list(&ada, "shop", &PageQuery::default()).await.unwrap().items, [last.unwrap()]);
+    assert_eq!(world.blobs.keys().iter().filter(|key| key.contains("/files/")).count(), 1);
+}
+
+#[tokio::test]
+async fn upload_001_014_paths_types_and_digests_are_checked() {
+    let (world, ada, _) = shop(Quotas::default()).await;
+    for path in ["../../other-team/x", "/x", "", "a\"\r\nX: y", "a\u{202e}gpj.exe", ".git/x", "a//b"] {
+        let refused = create(&world, &ada, path, 5).await.unwrap_err();
+        assert!(matches!(refused, Error::Invalid { code: InvalidCode::Path, .. }), "{path}");
+    }
+    for (content_type, sha256) in
+        [("text/plain\r\nX: y", None), ("", None), ("text/plain", Some("zz")), ("text/plain", Some(""))]
+    {
+        let mut new = upload("a", 5);
+        new.content_type = content_type.into();
+        if let Some(sha256) = sha256 {
+            new.sha256 = sha256.into();
+        }
+        let refused = world.domain.files.create_upload(&ada, "shop", new).await.unwrap_err();
+        assert!(matches!(refused, Error::Invalid { .. }), "{content_type} {sha256:?}");
+    }
+    assert!(matches!(create(&world, &ada, "a", u64::MAX).await, Err(Error::TooLarge(_))));
+}
+
+#[tokio::test]
+async fn upload_016_space_and_waiting_uploads_are_bounded() {
+    let quotas = Quotas { files_bytes_per_project: 100, pending_uploads_per_project: 3, ..Quotas::default() };
+    let (world, ada, _) = shop(quotas).await;
+    assert!(matches!(create(&world, &ada, "big", 101).await, Err(Error::Quota(_))));
+    let many = (0..10).map(|n| {
+        let (world, ada) = (&world, &ada);
+        async move { create(world, ada, &format!("f{n}"), 5).await }
+    });
+    let made = futures::future::join_all(many).await;
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 3);
+    world.clock.advance(Duration::from_secs(3 * 60 * 60));
+    create(&world, &ada, "after", 5).await.unwrap();
+}
+
+#[tokio::test]
+async fn upload_017_a_deleted_project_gives_no_urls() {
+    let (world, ada, project) = shop(Quotas::default()).await;
+    let started = create(&world, &ada, "a", 5).await.unwrap();
+    world.arrive(&project, &started.id, b"hello").await;
+    let (file, _) = world.domain.files.complete_upload(&ada, "shop", started.id.as_str()).await.unwrap();
+    world.domain.projects.delete(&ada, "shop", &Expected::Tag(project.etag)).await.unwrap();
+    let url = world.domain.files.content_url(&ada, project.id.as_str(), file.id.as_str()).await.unwrap_err();
+    assert!(matches!(url, Error::NotFound("project")));
+}

@@ -1,0 +1,318 @@
+//! Ports in memory, as simple as the tests of the domain and its doors need them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloud::{
+    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ConnectionId, Credentials, DeadLetter,
+    DeployStack, ETag, Error, EventSink, FunctionView, Invocation, Invoke, Leased, LogCursor, LogEvent, LogPage,
+    LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPut, Presigned, PutCondition, PutOptions,
+    Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus, Stacks,
+};
+use futures::StreamExt;
+use serde_json::Value;
+
+#[derive(Default)]
+pub struct MemoryBlobs(Mutex<BTreeMap<String, (Bytes, BlobMeta)>>);
+
+impl MemoryBlobs {
+    pub fn keys(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys().cloned().collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Blobs for MemoryBlobs {
+    async fn put(&self, key: &BlobKey, body: Bytes, options: PutOptions) -> Result<ETag> {
+        let mut stored = self.0.lock().unwrap();
+        let lost = Error::ConditionFailed { key: key.to_string(), index: None };
+        match (&options.condition, stored.get(key.as_str())) {
+            (PutCondition::IfAbsent, Some(_)) | (PutCondition::IfMatch(_), None) => return Err(lost),
+            (PutCondition::IfMatch(etag), Some((_, meta))) if meta.etag != *etag => return Err(lost),
+            _ => {}
+        }
+        let etag = ETag(Sha256Digest::of(&body).to_string());
+        let meta = BlobMeta {
+            key: key.clone(),
+            length: body.len() as u64,
+            etag: etag.clone(),
+            modified: Millis(0),
+            content_type: options.content_type,
+            content_encoding: options.content_encoding,
+            cache_control: options.cache_control,
+        };
+        stored.insert(key.to_string(), (body, meta));
+        Ok(etag)
+    }
+
+    async fn put_stream(&self, key: &BlobKey, mut body: BlobStream, options: PutOptions) -> Result<BlobMeta> {
+        let mut all = Vec::new();
+        while let Some(chunk) = body.next().await {
+            all.extend_from_slice(&chunk.map_err(|error| Error::other("reading a body", error))?);
+        }
+        self.put(key, all.into(), options).await?;
+        self.head(key).await
+    }
+
+    async fn get(&self, key: &BlobKey, range: Option<ByteRange>) -> Result<Blob> {
+        let (body, meta) = self.0.lock().unwrap().get(key.as_str()).cloned().ok_or(Error::NotFound(key.to_string()))?;
+        let range = match range {
+            None => 0..meta.length,
+            Some(range) => range.resolve(meta.length).ok_or(Error::Invalid("no byte is in the range".into()))?,
+        };
+        let part = body.slice(range.start as usize..range.end as usize);
+        Ok(Blob { meta, range, body: cloud::stream_of(part) })
+    }
+
+    async fn head(&self, key: &BlobKey) -> Result<BlobMeta> {
+        let stored = self.0.lock().unwrap();
+        stored.get(key.as_str()).map(|(_, meta)| meta.clone()).ok_or(Error::NotFound(key.to_string()))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<BlobPage> {
+        let stored = self.0.lock().unwrap();
+        let mut found = stored
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
+            .map(|(_, (_, meta))| meta.clone());
+        let blobs: Vec<BlobMeta> = found.by_ref().take(limit).collect();
+        let next = found.next().and_then(|_| blobs.last().map(|blob| blob.key.to_string()));
+        Ok(BlobPage { blobs, next })
+    }
+
+    async fn delete(&self, key: &BlobKey) -> Result<()> {
+        self.0.lock().unwrap().remove(key.as_str());
+        Ok(())
+    }
+
+    async fn presign_get(&self, key: &BlobKey, what: PresignGet) -> Result<Presigned> {
+        let headers = what.disposition.map(|value| ("x-test-disposition".to_owned(), value)).into_iter().collect();
+        let url = format!("https://blobs.test/{key}?X-Amz-Signature=canary");
+        Ok(Presigned { method: "GET".into(), url, headers, expires: Millis(0) })
+    }
+
+    async fn presign_put(&self, key: &BlobKey, what: PresignPut) -> Result<Presigned> {
+        let headers = vec![("content-length".to_owned(), what.length.to_string())];
+        let url = format!("https://blobs.test/{key}?X-Amz-Signature=canary");
+        Ok(Presigned { method: "PUT".into(), url, headers, expires: Millis(0) })
+    }
+}
+
+/// A queue that can be told to be away.
+#[derive(Default)]
+pub struct MemoryQueue {
+    waiting: Mutex<VecDeque<String>>,
+    pub away: Mutex<bool>,
+}
+
+impl MemoryQueue {
+    /// Everything that was sent, taken out.
+    pub fn drain(&self) -> Vec<Value> {
+        self.waiting.lock().unwrap().drain(..).map(|body| serde_json::from_str(&body).unwrap()).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Queue for MemoryQueue {
+    async fn send(&self, message: SendMessage) -> Result<String> {
+        if *self.away.lock().unwrap() {
+            return Err(Error::Unavailable("the queue".into()));
+        }
+        self.waiting.lock().unwrap().push_back(message.body);
+        Ok("message".into())
+    }
+
+    async fn receive(&self, max: usize, _: Duration, _: Duration) -> Result<Vec<Leased>> {
+        let mut waiting = self.waiting.lock().unwrap();
+        let count = max.min(waiting.len());
+        let lease = |body| Leased {
+            id: "message".into(),
+            body,
+            receipt: Receipt("receipt".into()),
+            attempt: 1,
+            sent: Millis(0),
+        };
+        Ok(waiting.drain(..count).map(lease).collect())
+    }
+
+    async fn extend(&self, _: &Receipt, _: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    async fn acknowledge(&self, _: &Receipt) -> Result<()> {
+        Ok(())
+    }
+
+    async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Groups of records; a cursor is a position in its group.
+#[derive(Default)]
+pub struct MemoryLogs(Mutex<BTreeMap<String, Vec<LogRecord>>>);
+
+#[async_trait::async_trait]
+impl Logs for MemoryLogs {
+    async fn ensure_group(&self, group: &str, _: Option<u32>) -> Result<()> {
+        self.0.lock().unwrap().entry(group.into()).or_default();
+        Ok(())
+    }
+
+    async fn append(&self, group: &str, stream: &str, events: Vec<LogEvent>) -> Result<()> {
+        let mut groups = self.0.lock().unwrap();
+        let records = groups.entry(group.into()).or_default();
+        for event in events {
+            let id = records.len().to_string();
+            let LogEvent { at, message } = event;
+            records.push(LogRecord { id, stream: stream.into(), at, ingested: at, message });
+        }
+        Ok(())
+    }
+
+    async fn read(&self, query: LogQuery) -> Result<LogPage> {
+        let groups = self.0.lock().unwrap();
+        let records = groups.get(&query.group).ok_or(Error::NotFound(query.group))?;
+        let invalid = |_| Error::Invalid("not a cursor".into());
+        let from = query.cursor.map_or(Ok(0), |cursor| cursor.0.parse::<usize>().map_err(invalid))?;
+        let mut next = from;
+        let mut page = Vec::new();
+        for record in records.iter().skip(from) {
+            if page.len() == query.limit {
+                break;
+            }
+            next += 1;
+            if query.stream.as_ref().is_none_or(|stream| record.stream == *stream) {
+                page.push(record.clone());
+            }
+        }
+        Ok(LogPage { records: page, next: LogCursor(next.to_string()) })
+    }
+
+    async fn streams(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<LogStream>> {
+        Ok(Vec::new())
+    }
+
+    async fn groups(&self, prefix: &str, _: Option<&str>, _: usize) -> Result<Vec<String>> {
+        Ok(self.0.lock().unwrap().keys().filter(|group| group.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn delete_group(&self, group: &str) -> Result<()> {
+        self.0.lock().unwrap().remove(group).map(drop).ok_or(Error::NotFound(group.into()))
+    }
+}
+
+/// Remembers what was sent to whom.
+#[derive(Default)]
+pub struct MemorySockets {
+    sent: Mutex<Vec<(String, Value)>>,
+    pub gone: Mutex<BTreeSet<String>>,
+    pub slow: Mutex<BTreeSet<String>>,
+}
+
+impl MemorySockets {
+    /// What a connection was sent, taken out.
+    pub fn take(&self, connection: &ConnectionId) -> Vec<Value> {
+        let mut sent = self.sent.lock().unwrap();
+        let (own, others) = sent.drain(..).partition(|(to, _)| *to == connection.0);
+        *sent = others;
+        let own: Vec<(String, Value)> = own;
+        own.into_iter().map(|(_, message)| message).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Sockets for MemorySockets {
+    async fn post(&self, connection: &ConnectionId, message: Bytes) -> Result<Posted> {
+        tokio::task::yield_now().await;
+        if self.gone.lock().unwrap().contains(&connection.0) {
+            return Ok(Posted::Gone);
+        }
+        if self.slow.lock().unwrap().contains(&connection.0) {
+            return Err(Error::Unavailable("the connection".into()));
+        }
+        let message = serde_json::from_slice(&message).unwrap();
+        self.sent.lock().unwrap().push((connection.0.clone(), message));
+        Ok(Posted::Sent)
+    }
+
+    async fn close(&self, connection: &ConnectionId) -> Result<()> {
+        self.gone.lock().unwrap().insert(connection.0.clone());
+        Ok(())
+    }
+}
+
+/// Stacks with one function each, `Hello`, that gives its event back.
+#[derive(Default)]
+pub struct MemoryStacks(Mutex<BTreeMap<StackName, Stack>>);
+
+impl MemoryStacks {
+    pub fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys().map(ToString::to_string).collect()
+    }
+}
+
+pub fn stack(name: &StackName, release: &str) -> Stack {
+    let function = FunctionView {
+        logical_id: "Hello".into(),
+        name: format!("{name}-Hello"),
+        runtime: "python3.11".into(),
+        handler: "app.handler".into(),
+        memory_mb: 128,
+        timeout_s: 3,
+        log_group: format!("/aws/lambda/{name}-Hello"),
+        note: None,
+    };
+    Stack {
+        name: name.clone(),
+        status: StackStatus::Ready,
+        release: release.into(),
+        url: Some(format!("http://{name}.test/")),
+        outputs: BTreeMap::new(),
+        functions: vec![function],
+        resources: Vec::new(),
+        unsupported: Vec::new(),
+        updated: Millis(0),
+    }
+}
+
+#[async_trait::async_trait]
+impl Stacks for MemoryStacks {
+    async fn deploy(&self, what: DeployStack, _: EventSink) -> Result<Stack> {
+        let made = stack(&what.name, &what.release);
+        self.0.lock().unwrap().insert(what.name, made.clone());
+        Ok(made)
+    }
+
+    async fn describe(&self, name: &StackName) -> Result<Option<Stack>> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+
+    async fn invoke(&self, what: Invoke) -> Result<Invocation> {
+        let report = Report { request_id: "r-1".into(), duration_ms: 1.5, ..Report::default() };
+        Ok(Invocation {
+            payload: what.payload,
+            function_error: None,
+            log_tail: "START\nEND\n".into(),
+            report: Some(report),
+        })
+    }
+
+    async fn delete(&self, name: &StackName) -> Result<()> {
+        self.0.lock().unwrap().remove(name);
+        Ok(())
+    }
+
+    async fn credentials(&self, name: &StackName, ttl: Duration) -> Result<Credentials> {
+        Ok(Credentials {
+            access_key_id: format!("KEY-{name}"),
+            secret_access_key: Secret::new("secret"),
+            session_token: None,
+            expires: Millis(i64::try_from(ttl.as_millis()).unwrap()),
+            region: "us-east-1".into(),
+            endpoint: None,
+        })
+    }
+}
