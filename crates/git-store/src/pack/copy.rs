@@ -171,7 +171,8 @@ impl Writer<'_> {
         if sent && self.set.locate(&base_oid) != Some((pack, base)) {
             return None;
         }
-        if !sent && !(self.plan.thin && self.selection.known.contains(&base_oid)) {
+        let had = self.plan.thin && self.selection.known.contains(&base_oid);
+        if !sent && !had {
             return None;
         }
         match self.written.get(&(pack, base)) {

@@ -16,13 +16,16 @@ use crate::{Error, Oid, Result};
 /// Resolved bases kept at hand (bytes).
 const BASES_BYTES_MAX: usize = 48 << 20;
 
+type FindBase<'a> = dyn Fn(&Oid) -> Result<Option<(Kind, Vec<u8>)>> + 'a;
+type CheckObject<'a> = dyn FnMut(Kind, &Oid, &[u8]) -> Result<()> + 'a;
+
 /// What is asked while a pack is taken in.
 pub(crate) struct Ingest<'a> {
     pub limits: PackLimits,
     /// An object of the repository that a thin pack leaves out.
-    pub base: &'a dyn Fn(&Oid) -> Result<Option<(Kind, Vec<u8>)>>,
+    pub base: &'a FindBase<'a>,
     /// Called once for each object; with its bytes, unless it is a blob.
-    pub check: &'a mut dyn FnMut(Kind, &Oid, &[u8]) -> Result<()>,
+    pub check: &'a mut CheckObject<'a>,
 }
 
 /// A pack that stands alone, and its index.

@@ -198,9 +198,7 @@ async fn pack_bombs_are_refused_before_they_take_memory() {
         assert!(said.starts_with(|c: char| c.is_ascii_hexdigit()) && !said.contains("unpack ok"), "{case}: {said}");
     };
     refuse("object count", hex::decode("5041434b00000002ffffffff").unwrap()).await;
-    let mut pack = Pack::default();
-    pack.count = 1;
-    pack.body = [head(3, 1 << 59), deflate(b"x")].concat();
+    let mut pack = Pack { count: 1, body: [head(3, 1 << 59), deflate(b"x")].concat() };
     refuse("declared size", pack.finish()).await;
     pack.body = vec![0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
     refuse("declared size past 64 bits", pack.finish()).await;
