@@ -542,3 +542,27 @@ async fn a_write_goes_through_when_its_caller_has_gone() {
         assert_eq!(cloud::collect(blob, 1 << 20).await.unwrap(), many(50_000));
     }
 }
+
+#[tokio::test]
+async fn a_sweep_starts_by_itself_once_a_minute_has_passed() {
+    let data = tempfile::tempdir().unwrap();
+    let (clock, store) = sim(data.path());
+    let records = store.records();
+    let put = |sort: &str, expires| Write::Put {
+        key: RecordKey::new("p", sort),
+        value: json!("x"),
+        expect: Expect::Absent,
+        expires,
+    };
+    let soon = Some(clock.now().plus(Duration::from_secs(60)));
+    records.transact(vec![put("short", soon)]).await.unwrap();
+    clock.advance(Duration::from_secs(61));
+    records.transact(vec![put("later", None)]).await.unwrap();
+    for _ in 0..1000 {
+        if records.get(&RecordKey::new("p", "short")).await.unwrap().is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("an expired record stayed");
+}

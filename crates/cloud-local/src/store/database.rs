@@ -108,6 +108,19 @@ impl Database {
         answered.await.map_err(|_| Error::Unclear("a write to the store".into()))?
     }
 
+    /// Runs `step` between other writes until `after` says that nothing is left, the store closes or a step fails.
+    /// Nobody waits for it, and it keeps nothing open.
+    pub(super) fn in_background<T, F, A>(&self, step: F, after: A)
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
+        A: Fn(&T) -> bool + Send + Sync + 'static,
+    {
+        if let Some(jobs) = &self.jobs {
+            submit(&jobs.downgrade(), Arc::new(step), Arc::new(after));
+        }
+    }
+
     /// Runs `work` on a reading connection, away from the async threads. It sees every acknowledged write.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T>
     where
@@ -162,6 +175,31 @@ impl Readers {
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }
+}
+
+/// Hands one step to the writer; a writer with a full queue is asked again with the next sweep.
+fn submit<T, F, A>(jobs: &mpsc::WeakSender<Job>, step: Arc<F>, after: Arc<A>)
+where
+    T: Send + 'static,
+    F: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
+    A: Fn(&T) -> bool + Send + Sync + 'static,
+{
+    let Some(open) = jobs.upgrade() else { return };
+    let jobs = jobs.clone();
+    let job: Job = Box::new(move |connection| {
+        let outcome = in_savepoint(connection, |connection| step(connection));
+        Box::new(move |commit| match (outcome, commit) {
+            (Ok(value), Commit::Done) => {
+                if after(&value) {
+                    submit(&jobs, step, after);
+                }
+            }
+            (Ok(_), _) => {}
+            (Err(error), _) => tracing::warn!(%error, "a sweep of the store stopped; the next one goes on"),
+        })
+    });
+    // Full or closing: the next sweep does it.
+    let _ = open.try_send(job);
 }
 
 fn prepare(connection: &Connection, schema: &str, version: i64, path: &Path) -> Result<()> {

@@ -16,8 +16,8 @@ mod signals;
 mod sweep;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Weak};
 
 use cloud::{Clock, Entropy, Error, Millis, Result};
 use tokio::sync::{broadcast, watch};
@@ -158,10 +158,6 @@ impl Inner {
 
     fn ulid(&self) -> String {
         self.entropy.ulid(self.clock.now())
-    }
-
-    fn weak(self: &Arc<Self>) -> Weak<Self> {
-        Arc::downgrade(self)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -67,39 +66,62 @@ impl Store {
 
 impl Inner {
     /// Starts a sweep beside the caller when the last one is a minute old.
-    pub(super) fn sweep_when_due(self: &Arc<Self>) {
+    pub(super) fn sweep_when_due(&self) {
         let (now, due) = (self.now().0, self.next_sweep.load(Ordering::Relaxed));
         let next = now.saturating_add(i64::try_from(SWEEP_EVERY.as_millis()).unwrap_or(i64::MAX));
         if now < due || self.next_sweep.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
-        let store = self.weak();
-        tokio::spawn(async move {
-            if let Some(store) = store.upgrade()
-                && let Err(error) = store.sweep().await
-            {
-                tracing::warn!(%error, "a sweep of the store stopped; the next one goes on");
-            }
-        });
+        let (now, files) = (self.now(), self.files.clone());
+        self.main.in_background(move |connection| sweep_main(connection, now), move |swept| swept.settle(&files));
+        self.logs.in_background(move |connection| sweep_logs(connection, now), |more| *more);
     }
 
     async fn sweep(&self) -> Result<()> {
         let now = self.now();
-        let ago = |kept: Duration| Millis(now.0.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX)));
-        while self.main.write(move |connection| records::expire(connection, now, STEP)).await? > 0 {}
-        let before = ago(FEED_KEPT);
-        while self.main.write(move |connection| trim_feed(connection, before)).await? {}
-        let before = ago(MESSAGES_KEPT);
-        while self.main.write(move |connection| drop_messages(connection, before)).await? {}
-        let before = ago(UPLOADS_KEPT);
-        while let Some(released) = self.main.write(move |connection| abandon(connection, before)).await? {
+        loop {
+            let swept = self.main.write(move |connection| sweep_main(connection, now)).await?;
             let files = self.files.clone();
-            let remove = move || released.iter().for_each(|name| files.remove(name));
-            tokio::task::spawn_blocking(remove).await.during("removing an abandoned upload")?;
+            let more = tokio::task::spawn_blocking(move || swept.settle(&files)).await.during("sweeping")?;
+            if !more {
+                break;
+            }
         }
-        while self.logs.write(move |connection| logs::expire_step(connection, now)).await? {}
-        self.remove_dropped_events().await
+        while self.logs.write(move |connection| sweep_logs(connection, now)).await? {}
+        Ok(())
     }
+}
+
+/// What one step did.
+struct Swept {
+    more: bool,
+    /// Files that nothing names any more.
+    released: Vec<String>,
+}
+
+impl Swept {
+    /// Deletes the files once the step is on disk; the answer is whether there is more to do.
+    fn settle(&self, files: &Files) -> bool {
+        self.released.iter().for_each(|name| files.remove(name));
+        self.more
+    }
+}
+
+/// One step of everything in the main database.
+fn sweep_main(connection: &Connection, now: Millis) -> Result<Swept> {
+    let ago = |kept: Duration| Millis(now.0.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX)));
+    let expired = records::expire(connection, now, STEP)? > 0;
+    let trimmed = trim_feed(connection, ago(FEED_KEPT))?;
+    let dropped = drop_messages(connection, ago(MESSAGES_KEPT))?;
+    let released = abandon(connection, ago(UPLOADS_KEPT))?;
+    let more = expired || trimmed || dropped || released.is_some();
+    Ok(Swept { more, released: released.unwrap_or_default() })
+}
+
+/// One step of everything in the logs.
+fn sweep_logs(connection: &Connection, now: Millis) -> Result<bool> {
+    let expired = logs::expire_step(connection, now)?;
+    Ok(logs::remove_dropped_step(connection)? || expired)
 }
 
 /// Cuts the oldest changes off; `true` when there may be more. Positions before the cut are stale from then on.

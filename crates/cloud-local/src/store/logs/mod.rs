@@ -257,7 +257,7 @@ pub(super) fn drop_groups(connection: &Connection, namespace: &str, group: Optio
 }
 
 /// Removes some events of dropped groups; `false` when there is nothing left.
-fn remove_dropped_step(connection: &Connection) -> Result<bool> {
+pub(super) fn remove_dropped_step(connection: &Connection) -> Result<bool> {
     let what = "removing log events";
     let group: Option<i64> =
         connection.query_row("SELECT id FROM dropped_group LIMIT 1", [], |row| row.get(0)).optional().during(what)?;
