@@ -52,17 +52,18 @@ impl Platform {
             .unwrap();
         let lines = lines(child.stdout.take().unwrap());
         let said = read_until_ready(&mut child, &lines);
-        let value =
-            |name: &str| said.iter().find_map(|line| line.trim().strip_prefix(name).map(|rest| rest.trim().to_owned()));
-        let (admin_email, admin_password) = admin
-            .or_else(|| Some((value("email")?, value("password")?)))
-            .unwrap_or_else(|| panic!("no first admin in {said:#?}"));
+        let value = |name: &str| {
+            let found = said.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            found.unwrap_or_else(|| panic!("no {name} in {said:#?}")).trim().to_owned()
+        };
+        let word = |text: String, at: usize| text.split_whitespace().nth(at).unwrap_or_default().to_owned();
+        let (admin_email, admin_password) = admin.unwrap_or_else(|| (word(value("admin"), 0), word(value("admin"), 2)));
         Self {
             child,
             data,
             _folder: folder,
-            address: value("address").unwrap_or_else(|| panic!("no address in {said:#?}")),
-            services: value("services").unwrap_or_else(|| panic!("no service endpoint in {said:#?}")),
+            address: value("address").trim_end_matches('/').to_owned(),
+            services: word(value("services"), 0),
             admin_email,
             admin_password,
         }
