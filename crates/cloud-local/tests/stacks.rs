@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cloud::Queue;
 use cloud::{
     BlobKey, Blobs, DeployStack, Error, Invocation, Invoke, LogQuery, Logs, PutOptions, SendMessage, Stack, StackName,
     Stacks, SystemClock, SystemEntropy,
 };
-use cloud::Queue;
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
 use cloud_local::wire::Queues;
 use cloud_local::{LocalStacks, LocalStacksSettings, Store, StoreSettings};
@@ -227,10 +227,17 @@ async fn a_python_function_answers_and_its_log_has_the_figures() {
     let answer: Value = serde_json::from_slice(&cold.payload).unwrap();
     assert_eq!(answer["event"], json!({"a": [1, "ü"]}));
     assert_eq!((answer["name"].as_str(), answer["memory"].as_str()), (Some("shop-dev-Hello"), Some("256")));
-    assert!(answer["left"].as_u64().unwrap() <= 5000 && answer["arn"].as_str().unwrap().ends_with("function:shop-dev-Hello"));
+    assert!(
+        answer["left"].as_u64().unwrap() <= 5000
+            && answer["arn"].as_str().unwrap().ends_with("function:shop-dev-Hello")
+    );
     let report = cold.report.unwrap();
     assert!(report.init_duration_ms.is_some() && report.billed_duration_ms >= 1 && report.max_memory_used_mb >= 1);
-    assert!(cold.log_tail.starts_with("START RequestId: ") && cold.log_tail.contains("hello from python 1\nEND"), "{}", cold.log_tail);
+    assert!(
+        cold.log_tail.starts_with("START RequestId: ") && cold.log_tail.contains("hello from python 1\nEND"),
+        "{}",
+        cold.log_tail
+    );
 
     let warm = machine.invoke("shop-dev-Hello", json!({})).await;
     assert_eq!(serde_json::from_slice::<Value>(&warm.payload).unwrap()["count"], 2, "the instance is used again");
@@ -240,7 +247,8 @@ async fn a_python_function_answers_and_its_log_has_the_figures() {
     let order = ["START RequestId", "hello from python 1", "END RequestId", "REPORT RequestId", "hello from python 2"];
     let places: Vec<usize> = order.iter().map(|text| log.find(text).unwrap()).collect();
     assert!(places.is_sorted(), "{log}");
-    let streams = machine.store.logs_in("stack/shop-dev").streams("/aws/lambda/shop-dev-Hello", None, 10).await.unwrap();
+    let streams =
+        machine.store.logs_in("stack/shop-dev").streams("/aws/lambda/shop-dev-Hello", None, 10).await.unwrap();
     assert!(streams.len() == 1 && streams[0].name.contains("/[$LATEST]"), "{streams:?}");
 }
 
@@ -255,7 +263,9 @@ async fn errors_crashes_and_timeouts_are_told_and_the_next_event_is_answered() {
     let raised = machine.invoke("Hello", json!({"do": "raise"})).await;
     let error: Value = serde_json::from_slice(&raised.payload).unwrap();
     assert_eq!((raised.function_error.as_deref(), error["errorType"].as_str()), (Some("Unhandled"), Some("KeyError")));
-    assert!(error["stackTrace"][0].as_str().unwrap().contains("app.py") && raised.log_tail.contains("[ERROR] KeyError"));
+    assert!(
+        error["stackTrace"][0].as_str().unwrap().contains("app.py") && raised.log_tail.contains("[ERROR] KeyError")
+    );
     assert_eq!(machine.answer("Hello", json!({})).await["count"], 2, "an exception keeps the instance");
 
     let crashed = machine.invoke("Hello", json!({"do": "exit"})).await;
@@ -303,11 +313,17 @@ async fn node_handlers_of_every_form_answer() {
 
     let thrown = machine.invoke("Async", json!({"do": "throw"})).await;
     let error: Value = serde_json::from_slice(&thrown.payload).unwrap();
-    assert_eq!((error["errorType"].as_str(), error["errorMessage"].as_str()), (Some("TypeError"), Some("no such thing")));
+    assert_eq!(
+        (error["errorType"].as_str(), error["errorMessage"].as_str()),
+        (Some("TypeError"), Some("no such thing"))
+    );
     let log = machine.log("/aws/lambda/shop-dev-Async", "hello from node 1").await;
     assert!(log.contains("\tINFO\thello from node 1"), "{log}");
     let rejected = machine.invoke("Async", json!({"do": "reject"})).await;
-    assert_eq!(serde_json::from_slice::<Value>(&rejected.payload).unwrap()["errorType"], "Runtime.UnhandledPromiseRejection");
+    assert_eq!(
+        serde_json::from_slice::<Value>(&rejected.payload).unwrap()["errorType"],
+        "Runtime.UnhandledPromiseRejection"
+    );
     assert_eq!(machine.answer("Async", json!({})).await["count"], 1);
 
     let site = machine.stacks.site("dev--shop").unwrap();
@@ -336,12 +352,18 @@ async fn a_function_that_cannot_start_says_why() {
         ("Exits", &[("bootstrap", "#!/bin/sh\necho going\nexit 4\n")]),
     ];
     machine.deploy(template(resources), &packages).await.unwrap();
-    for (function, wanted) in
-        [("Missing", "Runtime.ImportModuleError"), ("Syntax", "Runtime.UserCodeSyntaxError"), ("Exits", "exit status 4")]
-    {
+    for (function, wanted) in [
+        ("Missing", "Runtime.ImportModuleError"),
+        ("Syntax", "Runtime.UserCodeSyntaxError"),
+        ("Exits", "exit status 4"),
+    ] {
         let failed = machine.invoke(function, json!({})).await;
         let payload = String::from_utf8_lossy(&failed.payload).into_owned();
-        assert!(failed.function_error.is_some() && payload.contains(wanted), "{function}: {payload}\n{}", failed.log_tail);
+        assert!(
+            failed.function_error.is_some() && payload.contains(wanted),
+            "{function}: {payload}\n{}",
+            failed.log_tail
+        );
         assert!(failed.log_tail.contains("REPORT RequestId"), "{}", failed.log_tail);
     }
 }
@@ -353,7 +375,10 @@ async fn a_bootstrap_of_its_own_speaks_the_runtime_api() {
     let bootstrap = "#!/bin/sh\nset -u\nwhile true; do\n  H=$(mktemp)\n  EVENT=$(curl -sS -D $H http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next)\n  \
         ID=$(grep -i Lambda-Runtime-Aws-Request-Id $H | tr -d '\\r' | cut -d' ' -f2)\n  \
         curl -sS -o /dev/null -X POST http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/$ID/response -d \"{\\\"got\\\":$EVENT,\\\"cwd\\\":\\\"$PWD\\\"}\"\ndone\n";
-    machine.deploy(template(json!({"Own": function("provided.al2023", "x")})), &[("Own", &[("bootstrap", bootstrap)])]).await.unwrap();
+    machine
+        .deploy(template(json!({"Own": function("provided.al2023", "x")})), &[("Own", &[("bootstrap", bootstrap)])])
+        .await
+        .unwrap();
     assert_eq!(machine.answer("Own", json!({"a": 1})).await, json!({"got": {"a": 1}, "cwd": "/var/task"}));
     assert_eq!(machine.answer("Own", json!({"a": 2})).await["got"]["a"], 2);
 }
@@ -371,14 +396,19 @@ async fn events_at_once_run_on_several_instances_and_limits_of_size_hold() {
         let machine = machine.clone();
         running.spawn(async move { machine.answer("Hello", json!({"do": "sleep", "seconds": 1, "n": n})).await });
     }
-    let mut pieces: Vec<u64> = running.join_all().await.iter().map(|answer| answer["event"]["n"].as_u64().unwrap()).collect();
+    let mut pieces: Vec<u64> =
+        running.join_all().await.iter().map(|answer| answer["event"]["n"].as_u64().unwrap()).collect();
     pieces.sort_unstable();
     assert_eq!(pieces, [0, 1, 2, 3]);
 
     let fits = machine.invoke("Hello", json!({"do": "big", "size": 5_000_000})).await;
     assert_eq!(fits.payload.len(), 5_000_002);
     let large = machine.invoke("Hello", json!({"do": "big", "size": 7_000_000})).await;
-    assert!(String::from_utf8_lossy(&large.payload).contains("Function.ResponseSizeTooLarge"), "{:?}", large.function_error);
+    assert!(
+        String::from_utf8_lossy(&large.payload).contains("Function.ResponseSizeTooLarge"),
+        "{:?}",
+        large.function_error
+    );
     let payload = Bytes::from(format!("\"{}\"", "x".repeat(7_000_000)));
     let refused = machine.stacks.invoke(Invoke { stack: name(), function: "Hello".into(), payload }).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })));
@@ -390,14 +420,20 @@ async fn events_at_once_run_on_several_instances_and_limits_of_size_hold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_sees_its_own_variables_and_not_the_platform() {
     let data = tempfile::tempdir().unwrap();
-    for allowed in [Allowed::default(), Allowed { bubblewrap: false, slirp4netns: false, cgroups: false, landlock: true }] {
+    for allowed in
+        [Allowed::default(), Allowed { bubblewrap: false, slirp4netns: false, cgroups: false, landlock: true }]
+    {
         let data = data.path().join(format!("{}", allowed.bubblewrap));
         let machine = Machine::with(&data, allowed).await;
         let mut hello = function("python3.11", "app.handler");
-        hello["Properties"]["Environment"] = json!({"Variables": {"STAGE": "dev", "AWS_REGION_X": {"Ref": "AWS::Region"}}});
+        hello["Properties"]["Environment"] =
+            json!({"Variables": {"STAGE": "dev", "AWS_REGION_X": {"Ref": "AWS::Region"}}});
         machine.deploy(template(json!({"Hello": hello})), &[("Hello", &[("app.py", PYTHON)])]).await.unwrap();
         let env = machine.answer("Hello", json!({"do": "env"})).await;
-        assert_eq!((&env["STAGE"], &env["AWS_REGION"], &env["AWS_REGION_X"]), (&json!("dev"), &json!("eu-central-1"), &json!("eu-central-1")));
+        assert_eq!(
+            (&env["STAGE"], &env["AWS_REGION"], &env["AWS_REGION_X"]),
+            (&json!("dev"), &json!("eu-central-1"), &json!("eu-central-1"))
+        );
         assert!(env["AWS_ACCESS_KEY_ID"].as_str().unwrap().starts_with("ASIA"));
         assert_eq!(env["CARGO_MANIFEST_DIR"], Value::Null);
         for path in [data.join("workroom.db"), data.join("key")] {
@@ -419,7 +455,10 @@ async fn a_new_version_takes_over_while_the_old_one_finishes_and_both_survive_a_
     let running = tokio::spawn(async move { old.invoke("Hello", r#"{"s":2}"#.into()).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
     machine
-        .deploy(resources.clone(), &[("Hello", &[("app.py", &version(2))]), ("site", &[("index.html", "<h1>two</h1>")])])
+        .deploy(
+            resources.clone(),
+            &[("Hello", &[("app.py", &version(2))]), ("site", &[("index.html", "<h1>two</h1>")])],
+        )
         .await
         .unwrap();
     assert_eq!(machine.answer("Hello", json!({})).await, 2);
@@ -486,7 +525,10 @@ async fn queues_objects_and_schedules_call_their_functions() {
         bucket.put(&BlobKey::parse(key).unwrap(), Bytes::from_static(b"1234"), PutOptions::default()).await.unwrap();
     }
     let log = machine.log("/aws/lambda/shop-dev-Thumbs", "object").await;
-    assert!(log.contains("object ObjectCreated:Put shop-dev-uploads a+b/%C3%BC.jpg 4") && !log.contains(".txt"), "{log}");
+    assert!(
+        log.contains("object ObjectCreated:Put shop-dev-uploads a+b/%C3%BC.jpg 4") && !log.contains(".txt"),
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -505,11 +547,13 @@ async fn routes_that_would_lose_their_guard_are_refused() {
     let data = tempfile::tempdir().unwrap();
     let machine = Machine::new(data.path()).await;
     let mut hello = function("python3.11", "app.handler");
-    hello["Properties"]["Events"] = json!({"Get": {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Front"}, "Path": "/", "Method": "get"}}});
+    hello["Properties"]["Events"] =
+        json!({"Get": {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Front"}, "Path": "/", "Method": "get"}}});
     let front = json!({"Type": "AWS::Serverless::HttpApi", "Properties": {"Auth": {"DefaultAuthorizer": "Login", "Authorizers": {"Login": {
         "IdentitySource": "$request.header.Authorization",
         "JwtConfiguration": {"issuer": "https://login.example.com", "audience": ["shop"]}}}}}});
-    let refused = machine.deploy(template(json!({"Hello": hello, "Front": front})), &[("Hello", &[("app.py", PYTHON)])]).await;
+    let refused =
+        machine.deploy(template(json!({"Hello": hello, "Front": front})), &[("Hello", &[("app.py", PYTHON)])]).await;
     assert!(matches!(&refused, Err(Error::Invalid(why)) if why.contains("JWT")), "{refused:?}");
 }
 

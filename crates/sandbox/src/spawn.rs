@@ -28,6 +28,7 @@ const OWN_MEMORY: u64 = 8 * 1024 * 1024;
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// How long the root gets to see its tree dead.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+const SET_UP_POLL: Duration = Duration::from_millis(1);
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
@@ -263,7 +264,9 @@ async fn prepare(
             }
             let inside = child_pid(info, child).await.map_err(failed("bubblewrap"))?;
             prepared.inside = Some(ProcessHandle::open(inside).map_err(failed("bubblewrap"))?);
-            if let (true, Some(program)) = (outside, &inner.slirp) {
+            // Both bring the loopback device up; bubblewrap fails when it is not the first.
+            let ready = outside && set_up(inside, prepared.inside.as_ref()).await;
+            if let (true, Some(program)) = (ready, &inner.slirp) {
                 let started = network::start_slirp(program, inside).await;
                 prepared.slirp = Some(started.map_err(|error| SpawnError::NoNetwork(error.to_string()))?);
             }
@@ -276,6 +279,25 @@ async fn prepare(
     // An init that is gone already says why on stderr, and `wait` has its exit.
     let _ = tokio::time::timeout(START_TIMEOUT, stdin.write_all(&plan)).await;
     Ok(prepared)
+}
+
+/// Waits until bubblewrap has made everything and started the init; false when it ended before.
+async fn set_up(inside: i32, handle: Option<&ProcessHandle>) -> bool {
+    let started = async {
+        while process_tree::descendants(inside).is_empty() {
+            tokio::time::sleep(SET_UP_POLL).await;
+        }
+    };
+    let ended = async {
+        match handle {
+            Some(handle) => handle.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = tokio::time::timeout(START_TIMEOUT, started) => done.is_ok(),
+        () = ended => false,
+    }
 }
 
 fn reach(spec: &mut Spec, tmp: Option<&Path>) -> Reach {
