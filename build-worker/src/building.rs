@@ -34,6 +34,7 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
 
     run.progress("checkout", 0, None, "Checking out").await;
     run.say(format!("checking out {commit}")).await;
+    tokio::fs::create_dir_all(&run.worker.work).await.map_err(platform)?;
     let folder = tempfile::Builder::new().prefix("build-").tempdir_in(&run.worker.work).map_err(platform)?;
     let checkout = folder.path().join("source");
     domain.repository.checkout(&run.lease.project, oid, &checkout).await?;
@@ -41,7 +42,7 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     let environment = run.job.kind.environment().map(|name| name.as_str());
     let source = Commit { domain, project: &run.lease.project, oid }.app(environment).await.map_err(refused)?;
     let stack = cloud::StackName::parse("build").expect("a plain word is a stack name");
-    let app = source.resolve(&stack).map_err(refused)?;
+    let (app, mut notes) = source.resolve_all(&stack).map_err(refused)?;
 
     run.progress("build", 0, None, "Building").await;
     let scratch = folder.path().join("scratch");
@@ -60,7 +61,8 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     for package in &built.packages {
         artifacts.push(store(run, package).await?);
     }
-    let kept = Build { artifacts, unsupported: unsupported(&app), notes: built.notes };
+    notes.extend(built.notes);
+    let kept = Build { artifacts, unsupported: unsupported(&app), notes };
     domain.releases.remember_build(run.lease, &commit, &kept).await?;
     run.say(format!("built {} artifacts", kept.artifacts.len())).await;
     Ok((commit, kept))

@@ -25,13 +25,18 @@ pub(crate) async fn deploy(
     let oid = Oid::from_str(&release.commit).map_err(Stop::failed)?;
     let commit = Commit { domain, project: &run.lease.project, oid };
     let source = commit.app(Some(environment.as_str())).await.map_err(refused)?;
-    source.resolve(&target.stack).map_err(refused)?;
+    let app = source.resolve(&target.stack).map_err(refused)?;
 
     run.progress("deploy", 0, None, format!("Deploying to {environment}")).await;
     run.say(format!("deploying release {} to {environment}", release.id)).await;
     let mut tags = source.settings.tags.clone();
     tags.insert("workroom:release".into(), release.id.to_string());
     let (packages, site) = packages(run, &release.artifacts)?;
+    if let Some(missing) = app.functions.keys().chain(app.layers.keys()).find(|id| !packages.contains_key(*id)) {
+        return Err(Stop::failed(format!(
+            "the build has no artifact of {missing}: name {environment} in samconfig.toml, so that it is built for it too"
+        )));
+    }
     let stack = DeployStack {
         name: target.stack,
         host_label: target.host_label,

@@ -7,6 +7,8 @@ use domain::{Domain, Lease};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::mask::Mask;
+
 /// How long lines are gathered before they are appended.
 const FLUSH: Duration = Duration::from_millis(150);
 /// Lines that wait at most: a build that prints faster is slowed down to what the log takes.
@@ -25,9 +27,9 @@ pub struct JobLog {
 }
 
 impl JobLog {
-    pub fn start(domain: Arc<Domain>, lease: Lease) -> (Self, Lines) {
+    pub fn start(domain: Arc<Domain>, lease: Lease, mask: Mask) -> (Self, Lines) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        (Self { task: tokio::spawn(write(domain, lease, receiver)) }, sender)
+        (Self { task: tokio::spawn(write(domain, lease, mask, receiver)) }, sender)
     }
 
     /// Waits until the last line is in the log. Every `Lines` must be gone.
@@ -38,7 +40,7 @@ impl JobLog {
     }
 }
 
-async fn write(domain: Arc<Domain>, lease: Lease, mut lines: mpsc::Receiver<String>) {
+async fn write(domain: Arc<Domain>, lease: Lease, mask: Mask, mut lines: mpsc::Receiver<String>) {
     let mut batch = Vec::new();
     let mut left = LOG_BYTES_MAX;
     while lines.recv_many(&mut batch, BATCH).await > 0 {
@@ -50,6 +52,9 @@ async fn write(domain: Arc<Domain>, lease: Lease, mut lines: mpsc::Receiver<Stri
             {
                 batch.push(line);
             }
+        }
+        for line in &mut batch {
+            *line = mask.apply(line);
         }
         let kept = within(&mut left, &mut batch);
         if let Err(error) = domain.jobs.log(&lease, kept).await {

@@ -34,6 +34,7 @@ pub enum SourceError {
 pub struct AppSource {
     pub template: Template,
     pub settings: DeploySettings,
+    config: SamConfig,
     /// The folder of the template within the repository, without a slash at its end; empty for the root.
     pub folder: String,
 }
@@ -61,7 +62,12 @@ impl Commit<'_> {
             Some(text) => SamConfig::parse(&text)?,
             None => SamConfig::default(),
         };
-        let settings = config.deploy(environment.unwrap_or("default"))?;
+        let mut settings = config.deploy(environment.unwrap_or("default"))?;
+        if environment.is_none() && settings.template_file.is_none() {
+            settings.template_file = config.environments().find_map(|name| config.deploy(name).ok()?.template_file);
+        }
+        // `sam build` leaves its result there; what is deployed here is built anew.
+        settings.template_file.take_if(|file| file.starts_with(".aws-sam/"));
         let named: Vec<String> = match &settings.template_file {
             Some(file) => vec![file.trim_start_matches("./").to_owned()],
             None => TEMPLATE_NAMES.map(str::to_owned).into(),
@@ -70,7 +76,8 @@ impl Commit<'_> {
             if let Some(text) = self.text(&file).await? {
                 let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
                 let template = self.template(&file, &folder, &text).await?;
-                return Ok(AppSource { template, settings, folder });
+                name_environment(&mut settings, &template, &config, environment);
+                return Ok(AppSource { template, settings, config, folder });
             }
         }
         Err(SourceError::NoTemplate)
@@ -96,7 +103,47 @@ impl Commit<'_> {
     }
 }
 
+/// An environment that `samconfig.toml` does not name still gets its name as the parameter `Environment`, when the
+/// template has one.
+fn name_environment(settings: &mut DeploySettings, template: &Template, config: &SamConfig, environment: Option<&str>) {
+    let Some(environment) = environment.filter(|name| config.environments().all(|named| named != *name)) else {
+        return;
+    };
+    if template.to_json()["Parameters"]["Environment"].is_object() {
+        settings.parameter_overrides.entry("Environment".into()).or_insert_with(|| environment.to_owned());
+    }
+}
+
 impl AppSource {
+    /// The app with the functions and layers of all environments that `samconfig.toml` names: a condition may leave
+    /// some out in one of them, and a build serves them all. What does not resolve for another environment is a note.
+    pub fn resolve_all(&self, stack: &StackName) -> Result<(App, Vec<String>), SourceError> {
+        let (own, mut notes) = (self.resolve(stack), Vec::new());
+        let mut all: Option<App> = own.as_ref().ok().cloned();
+        for name in self.config.environments() {
+            let mut settings = self.settings.clone();
+            settings.parameter_overrides = self.config.deploy(name)?.parameter_overrides;
+            let other =
+                Self { settings, template: self.template.clone(), config: SamConfig::default(), folder: String::new() };
+            match (other.resolve(stack), &mut all) {
+                (Ok(app), None) => all = Some(app),
+                (Ok(app), Some(all)) => {
+                    for (id, function) in app.functions {
+                        all.functions.entry(id).or_insert(function);
+                    }
+                    for (id, layer) in app.layers {
+                        all.layers.entry(id).or_insert(layer);
+                    }
+                }
+                (Err(error), _) => notes.push(format!("not built for {name}: {error}")),
+            }
+        }
+        match all {
+            Some(app) => Ok((app, notes)),
+            None => own.map(|app| (app, notes)),
+        }
+    }
+
     /// The model of the app, with names as an account of its own would give them. What must not be deployed is an error.
     pub fn resolve(&self, stack: &StackName) -> Result<App, SourceError> {
         let names = AccountNames {
@@ -122,4 +169,45 @@ impl AppSource {
 
 fn lines(items: impl Iterator<Item = impl std::fmt::Display>) -> String {
     items.map(|item| format!("  {item}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "Parameters: {Environment: {Type: String, Default: dev}}\n\
+        Conditions: {IsProd: !Equals [!Ref Environment, prod]}\n\
+        Resources:\n  \
+          Always: {Type: AWS::Serverless::Function, Properties: {Handler: a.b, Runtime: python3.12}}\n  \
+          Prod: {Type: AWS::Serverless::Function, Condition: IsProd, Properties: {Handler: a.b, Runtime: python3.12}}\n";
+
+    fn source(samconfig: &str, environment: Option<&str>) -> AppSource {
+        let (config, template) = (SamConfig::parse(samconfig).unwrap(), Template::parse(TEMPLATE).unwrap());
+        let mut settings = config.deploy(environment.unwrap_or("default")).unwrap();
+        name_environment(&mut settings, &template, &config, environment);
+        AppSource { template, settings, config, folder: String::new() }
+    }
+
+    fn stack() -> StackName {
+        StackName::parse("build").unwrap()
+    }
+
+    #[test]
+    fn a_build_has_the_functions_of_every_environment() {
+        let config = "[dev.deploy.parameters]\nparameter_overrides = \"Environment=dev\"\n\
+                      [prod.deploy.parameters]\nparameter_overrides = \"Environment=prod\"\n\
+                      [odd.deploy.parameters]\nparameter_overrides = \"Nobody=x\"\n";
+        let source = source(config, None);
+        assert_eq!(source.resolve(&stack()).unwrap().functions.len(), 1);
+        let (app, notes) = source.resolve_all(&stack()).unwrap();
+        assert_eq!(app.functions.keys().collect::<Vec<_>>(), ["Always", "Prod"]);
+        assert!(notes.len() == 1 && notes[0].contains("not built for odd"), "{notes:?}");
+    }
+
+    #[test]
+    fn an_environment_that_is_not_named_names_itself() {
+        let named = "[prod.deploy.parameters]\nstack_name = \"x\"\n";
+        assert_eq!(source(named, Some("staging")).settings.parameter_overrides["Environment"], "staging");
+        assert!(source(named, Some("prod")).settings.parameter_overrides.is_empty());
+    }
 }

@@ -107,7 +107,8 @@ impl Worker {
     async fn run(&self, job: &Job, lease: &Lease) -> domain::Result<()> {
         tracing::info!(job = %job.id, project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job");
         let cancel = CancellationToken::new();
-        let (log, lines) = JobLog::start(self.domain.clone(), lease.clone());
+        let mask = self.builder.as_ref().map(Builder::mask).unwrap_or_default();
+        let (log, lines) = JobLog::start(self.domain.clone(), lease.clone(), mask);
         let run = Run { worker: self, job, lease, output: Output { lines, stop: cancel.clone() } };
         let ended = tokio::select! {
             ended = self.work(&run) => ended,

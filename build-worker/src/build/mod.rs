@@ -22,6 +22,8 @@ use sandbox::{Sandbox, Tools};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::mask::Mask;
+
 pub use archive::{ArchiveError, check_zip};
 
 /// What builds use of this machine.
@@ -128,6 +130,11 @@ pub struct Builder {
 impl Builder {
     pub fn new(settings: BuilderSettings) -> Self {
         Self { settings }
+    }
+
+    /// What must not be read in the log of a build.
+    pub fn mask(&self) -> Mask {
+        Mask::new(std::iter::empty(), &self.settings.environment)
     }
 
     /// Builds everything that `request.app` has. Identical functions are built once.

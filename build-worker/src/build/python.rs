@@ -46,7 +46,15 @@ impl Builder {
         }
         let installed = workspace.path().join(".installed");
         let inside = self.seen(workspace.path(), Path::new(".installed")).display().to_string();
-        let args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-warn-script-location"];
+        let args = [
+            "-m",
+            "pip",
+            "install",
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-warn-script-location",
+        ];
         let args =
             args.into_iter().chain(["--root-user-action=ignore", "-r", "requirements.txt", "-t", inside.as_str()]);
         let program = Program {

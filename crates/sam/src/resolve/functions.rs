@@ -101,7 +101,10 @@ impl<'a> Building<'a> {
             alias: text("AutoPublishAlias"),
             policies: properties.get("Policies").map(|node| node.value()).unwrap_or_default(),
             log_group: properties.path(&["LoggingConfig", "LogGroup"]).and_then(|node| node.text()),
-            dead_letter_target: properties.path(&["DeadLetterQueue", "TargetArn"]).and_then(|node| node.text()),
+            dead_letter_target: ["DeadLetterQueue", "DeadLetterConfig"]
+                .iter()
+                .find_map(|name| properties.path(&[name, "TargetArn"]))
+                .and_then(|node| node.text()),
         };
         if function.runtime.is_empty() {
             properties.problem("a function has a `Runtime`");
@@ -124,8 +127,6 @@ impl<'a> Building<'a> {
         }
         for (name, reason) in [
             ("EventInvokeConfig", "asynchronous calls have no destinations here"),
-            ("DeadLetterQueue", "failed asynchronous calls are not kept here"),
-            ("DeadLetterConfig", "failed asynchronous calls are not kept here"),
             ("Tracing", "there is no X-Ray here"),
         ] {
             if properties.get(name).is_some() {
