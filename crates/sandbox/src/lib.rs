@@ -20,6 +20,7 @@ mod network;
 mod process_tree;
 mod seccomp;
 mod spawn;
+mod spawner;
 mod spec;
 mod tools;
 

@@ -45,7 +45,7 @@ pub async fn start_slirp(program: &Path, pid: i32) -> io::Result<Child> {
     }
     command.arg("--netns-type=path").arg(format!("/proc/{pid}/ns/net")).arg("tap0");
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = crate::spawn::on_spawner_thread(command, vec![ready_child], Vec::new())?;
+    let mut child = crate::spawner::on_spawner_thread(command, vec![ready_child], Vec::new())?;
     let mut ready = tokio::fs::File::from_std(std::fs::File::from(ready));
     let mut answer = [0];
     match tokio::time::timeout(READY_TIMEOUT, ready.read_exact(&mut answer)).await {
