@@ -1,8 +1,8 @@
-//! Which library a function of the template is: its folder, and the area or role in its environment.
+//! Which library a function of the template is: its folder, and the area in its environment.
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use build_worker::Worker;
 use function::App;
 use sam::Code;
@@ -16,17 +16,13 @@ pub fn mount(resolved: &Resolved, app: &App, worker: &Arc<Worker>) -> Result<InP
     for function in resolved.app.functions.values() {
         let Code::Path(folder) = &function.code else { bail!("{}: inline code is not mounted", function.logical_id) };
         let own = App { config: Arc::new(resolved.configuration(function)?), ..app.clone() };
-        let role = function.environment.get("ROLE").map(String::as_str);
-        let handler = match (folder.trim_start_matches("./").trim_end_matches('/'), role) {
+        let area = own.config.area.clone();
+        let handler = match (folder.trim_start_matches("./").trim_end_matches('/'), area.as_deref()) {
             ("authorizer", _) => event_handler(move |event| {
                 let identity = Arc::clone(&own.identity);
                 async move { authorizer::authorize(&identity, event).await.map_err(|refusal| refusal.to_string()) }
             }),
-            ("api", _) => {
-                let area = own.config.area.as_deref().context("a function of `api` needs AREA")?;
-                let area: api::Area = area.parse()?;
-                http_handler(api::router(area, own))
-            }
+            ("api", Some(area)) => http_handler(api::router(area.parse()?, own)),
             ("websocket", Some("route")) => event_handler(move |event| {
                 let app = own.clone();
                 async move { Ok(websocket::route(&app, event).await) }
@@ -46,7 +42,7 @@ pub fn mount(resolved: &Resolved, app: &App, worker: &Arc<Worker>) -> Result<InP
                     async move { Ok(build_worker::handle(&worker, event).await) }
                 })
             }
-            (folder, role) => bail!("{}: no library is in `{folder}` with ROLE {role:?}", function.logical_id),
+            (folder, area) => bail!("{}: no library is in `{folder}` for AREA {area:?}", function.logical_id),
         };
         functions.insert(function, handler);
     }
