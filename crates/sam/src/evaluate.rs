@@ -310,8 +310,8 @@ impl<'a> Evaluator<'a> {
         let items = argument.as_array().map_or(&[][..], Vec::as_slice);
         match (name, items) {
             ("Fn::Equals", [left, right]) => self.comparable(left, at) == self.comparable(right, at),
-            ("Fn::And", [_, ..]) => items.iter().fold(true, |all, item| self.holds(item, at) && all),
-            ("Fn::Or", [_, ..]) => items.iter().fold(false, |any, item| self.holds(item, at) || any),
+            ("Fn::And", [_, ..]) => items.iter().all(|item| self.holds(item, at)),
+            ("Fn::Or", [_, ..]) => items.iter().any(|item| self.holds(item, at)),
             ("Fn::Not", [item]) => !self.holds(item, at),
             _ => {
                 self.problem(at, format!("`{name}` is no condition, or its arguments do not fit"));

@@ -1,4 +1,5 @@
 //! Templates that must not be deployed.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

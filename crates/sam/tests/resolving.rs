@@ -1,4 +1,5 @@
 //! What a template means. Expected values are from the AWS SAM and CloudFormation guides.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Route precedence: a literal, then `{name}`, then `{name+}`; the method, then ANY.
+#![allow(clippy::unwrap_used)]
 
 use sam::{Match, PayloadVersion, Route, RouteTable, Target};
 

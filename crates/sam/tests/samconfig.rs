@@ -1,4 +1,5 @@
 //! `samconfig.toml`, in the forms that `sam` reads.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 

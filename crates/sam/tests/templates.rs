@@ -1,4 +1,5 @@
 //! Texts that are templates, and texts that must not become one.
+#![allow(clippy::unwrap_used)]
 
 use std::fmt::Write;
 
