@@ -14,16 +14,19 @@ use cloud::{
     Stacks, SystemClock, SystemEntropy,
 };
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
-use cloud_local::wire::Queues;
+use cloud_local::wire::{DynamoDb, DynamoDbSettings, Queues, WireSettings, serve};
 use cloud_local::{LocalStacks, LocalStacksSettings, Store, StoreSettings};
 use sandbox::{Allowed, Sandbox, SandboxSettings};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 struct Machine {
     store: Store,
     stacks: LocalStacks,
     data: PathBuf,
     allowed: Allowed,
+    stop: CancellationToken,
+    endpoint: tokio::task::JoinHandle<cloud::Result<()>>,
 }
 
 impl Machine {
@@ -43,6 +46,7 @@ impl Machine {
             region: "eu-central-1".into(),
             endpoint: None,
         });
+        let keys = keys.await.unwrap();
         let sandbox = Sandbox::detect(SandboxSettings {
             init_program: env!("CARGO_BIN_EXE_cloud-local-init").into(),
             hidden: vec![data.to_owned()],
@@ -58,17 +62,37 @@ impl Machine {
             endpoint: "http://127.0.0.1:4001".into(),
             endpoint_port: 4001,
             endpoint_socket: data.join("endpoint.sock"),
-            keys: keys.await.unwrap(),
+            keys: keys.clone(),
             dynamodb: None,
             search_path: std::env::var("PATH").unwrap(),
-            clock,
+            clock: clock.clone(),
             entropy,
         });
-        Self { stacks: stacks.await.unwrap(), store, data: data.to_owned(), allowed }
+        let stacks = stacks.await.unwrap();
+        let stop = CancellationToken::new();
+        let settings = WireSettings {
+            store: store.clone(),
+            keys,
+            clock,
+            stacks: Arc::new(stacks.clone()),
+            dynamodb: DynamoDb::new(DynamoDbSettings {
+                program: data.join("none"),
+                data: data.join("dynamodb"),
+                region: "eu-central-1".into(),
+            }),
+            emulator: None,
+            endpoint: "http://127.0.0.1:4001".into(),
+            origins: vec![],
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = tokio::spawn(serve(listener, Some(data.join("endpoint.sock")), settings, stop.clone()));
+        Self { stacks, store, data: data.to_owned(), allowed, stop, endpoint }
     }
 
     async fn restart(self) -> Self {
-        let Self { store, stacks, data, allowed } = self;
+        let Self { store, stacks, data, allowed, stop, endpoint } = self;
+        stop.cancel();
+        endpoint.await.unwrap().unwrap();
         drop((store, stacks));
         // Tasks of the old one let go of the store as they end.
         for _ in 0..200 {
@@ -583,4 +607,25 @@ async fn hostile_packages_are_refused() {
         assert!(matches!(refused, Err(Error::Invalid(_))), "case {n}: {refused:?}");
     }
     assert!(!data.path().join("work/escape.py").exists() && !data.path().join("work/packages/escape.py").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_sdk_of_a_function_finds_its_own_stack() {
+    let data = tempfile::tempdir().unwrap();
+    let machine = Machine::new(data.path()).await;
+    let app = "import boto3, os\ndef handler(event, context):\n    s3 = boto3.client('s3')\n    \
+               s3.put_object(Bucket=os.environ['BUCKET'], Key='made', Body=b'by boto3')\n    \
+               return s3.get_object(Bucket=os.environ['BUCKET'], Key='made')['Body'].read().decode()\n";
+    let mut hello = function("python3.11", "app.handler");
+    hello["Properties"]["Environment"] = json!({"Variables": {"BUCKET": {"Ref": "Uploads"}}});
+    let resources = template(json!({"Hello": hello, "Uploads": {"Type": "AWS::S3::Bucket"}}));
+    let stack = machine.deploy(resources, &[("Hello", &[("app.py", app)])]).await.unwrap();
+    if stack.functions[0].note.as_ref().is_some_and(|note| note.contains("boto3 is not installed")) {
+        let failed = machine.invoke("Hello", json!({})).await;
+        assert!(String::from_utf8_lossy(&failed.payload).contains("Runtime.ImportModuleError"));
+        return;
+    }
+    assert_eq!(machine.answer("Hello", json!({})).await, "by boto3");
+    let bucket = machine.store.blobs("stack/shop-dev/shop-dev-uploads");
+    assert_eq!(bucket.head(&BlobKey::parse("made").unwrap()).await.unwrap().length, 8);
 }

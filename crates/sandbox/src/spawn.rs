@@ -266,7 +266,7 @@ async fn prepare(
             let inside = child_pid(info, child).await.map_err(failed("bubblewrap"))?;
             prepared.inside = Some(ProcessHandle::open(inside).map_err(failed("bubblewrap"))?);
             // Both bring the loopback device up; bubblewrap fails when it is not the first.
-            let ready = outside && set_up(inside, prepared.inside.as_ref()).await;
+            let ready = outside && set_up(inside, prepared.inside.as_ref()).await?;
             if let (true, Some(program)) = (ready, &inner.slirp) {
                 let started = network::start_slirp(program, inside).await;
                 prepared.slirp = Some(started.map_err(|error| SpawnError::NoNetwork(error.to_string()))?);
@@ -283,7 +283,7 @@ async fn prepare(
 }
 
 /// Waits until bubblewrap has made everything and started the init; false when it ended before.
-async fn set_up(inside: i32, handle: Option<&ProcessHandle>) -> bool {
+async fn set_up(inside: i32, handle: Option<&ProcessHandle>) -> Result<bool, SpawnError> {
     let started = async {
         while process_tree::descendants(inside).is_empty() {
             tokio::time::sleep(SET_UP_POLL).await;
@@ -296,8 +296,10 @@ async fn set_up(inside: i32, handle: Option<&ProcessHandle>) -> bool {
         }
     };
     tokio::select! {
-        done = tokio::time::timeout(START_TIMEOUT, started) => done.is_ok(),
-        () = ended => false,
+        done = tokio::time::timeout(START_TIMEOUT, started) => {
+            done.map(|()| true).map_err(|_| SpawnError::NoNetwork("bubblewrap does not get ready".into()))
+        }
+        () = ended => Ok(false),
     }
 }
 

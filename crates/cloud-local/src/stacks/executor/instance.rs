@@ -53,6 +53,7 @@ impl Instance {
         let socket = sockets.path().join("api");
         let served = api::serve(&socket).map_err(|e| failed("the runtime API", e))?;
         let bridge = Bridge { port: RUNTIME_PORT, socket };
+        host.endpoint_is_there().await;
         let stream = stream_name(host, &spec.version);
         let program = Program { host, spec, tmp: tmp.path(), stream: &stream, runtime: bridge };
         let mut sandboxed = host.sandbox()?.spawn(program.sandbox_spec()).await.map_err(|error| match error {

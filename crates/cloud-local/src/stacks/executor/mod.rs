@@ -34,6 +34,8 @@ const WAITING_MAX: usize = 1000;
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 /// An instance is replaced before its credentials expire.
 const AGE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+const ENDPOINT_POLL: Duration = Duration::from_millis(20);
+const ENDPOINT_POLLS_MAX: usize = 250;
 const REAP_EVERY: Duration = Duration::from_secs(30);
 /// Chunks of a streamed answer that nobody has read yet.
 const STREAM_CHUNKS_MAX: usize = 64;
@@ -58,6 +60,17 @@ impl Host {
     /// The sandbox; why users' code is not run, when there is none.
     pub fn sandbox(&self) -> Result<&Sandbox> {
         self.sandbox.as_ref().map_err(|unavailable| Error::Invalid(unavailable.to_string()))
+    }
+
+    /// Waits a moment for the service endpoint, which starts with the platform: sources may be faster.
+    async fn endpoint_is_there(&self) {
+        for _ in 0..ENDPOINT_POLLS_MAX {
+            if self.aws_socket.exists() {
+                return;
+            }
+            tokio::time::sleep(ENDPOINT_POLL).await;
+        }
+        tracing::warn!("the service endpoint is not there: a function starts without it");
     }
 
     fn logs(&self, spec: &FunctionSpec) -> Arc<dyn Logs> {

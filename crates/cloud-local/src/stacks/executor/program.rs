@@ -124,7 +124,9 @@ impl Program<'_> {
         if let Some(token) = keys.session_token {
             set("AWS_SESSION_TOKEN", token.expose().to_owned());
         }
-        env.entry("AWS_ENDPOINT_URL".into()).or_insert_with(|| format!("http://{}", aws.address()));
+        if aws.socket.exists() {
+            env.entry("AWS_ENDPOINT_URL".into()).or_insert_with(|| format!("http://{}", aws.address()));
+        }
         // A metadata service is not there; the SDKs need not look for it.
         env.entry("AWS_EC2_METADATA_DISABLED".into()).or_insert_with(|| "true".into());
         env
