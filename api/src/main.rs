@@ -6,7 +6,8 @@ use api::Area;
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
 use function::{App, Config, Places, trace};
-use lambda_http::Error;
+use lambda_http::{Error, Request, RequestExt};
+use tower::ServiceExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -22,13 +23,22 @@ async fn main() -> Result<(), Error> {
         parameter_prefix: &config.parameter_prefix,
         stack_role_arn: config.stack_role_arn.as_deref().unwrap_or_default(),
     });
-    let name = config.area.clone().unwrap_or_default();
-    let area = Area::parse(&name).ok_or_else(|| format!("AREA is none of the areas: `{name}`"))?;
+    let area: Area = config.area.as_deref().unwrap_or_default().parse()?;
     let places = Places {
         starters: StarterSource::Blobs,
         pack_cache: PathBuf::from("/tmp/packs"),
         pack_cache_max: 256 * 1024 * 1024,
     };
     let app = App::assemble(config, ports, places)?;
-    lambda_http::run(api::router(area, app)).await
+    lambda_http::run(api::router(area, app).map_request(without_stage)).await
+}
+
+/// `lambda_http` puts the stage before the path; routes are written without it. The event itself has the path as sent.
+fn without_stage(mut request: Request) -> Request {
+    let path = request.raw_http_path();
+    let target = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    if let Ok(uri) = target.parse() {
+        *request.uri_mut() = uri;
+    }
+    request
 }
