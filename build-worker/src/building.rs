@@ -49,7 +49,7 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     tokio::fs::create_dir(&scratch).await.map_err(platform)?;
     let request = Request {
         root: &checkout,
-        base: Path::new(&source.folder),
+        base: &checkout.join(&source.folder),
         app: &app,
         scratch: &scratch,
         project: run.lease.project.as_str(),
