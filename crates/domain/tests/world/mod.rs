@@ -19,7 +19,7 @@ use identity::{
 use testkit::SimClock;
 use testkit::memory::{MemoryParameters, MemoryRecords};
 
-use ports::{MemoryBlobs, MemoryLogs, MemoryQueue, MemorySockets, MemoryStacks};
+use ports::{Gate, GatedRecords, MemoryBlobs, MemoryLogs, MemoryQueue, MemorySockets, MemoryStacks};
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -37,6 +37,7 @@ pub struct World {
     pub stack_logs: Arc<MemoryLogs>,
     pub stacks: Arc<MemoryStacks>,
     pub git: GitStore,
+    pub gate: Arc<Gate>,
     _folder: tempfile::TempDir,
 }
 
@@ -50,7 +51,8 @@ impl World {
         write_starter(&folder.path().join("starters/plain"));
         let clock = Arc::new(SimClock::default());
         let records = MemoryRecords::new(clock.clone());
-        let shared: Arc<dyn Records> = Arc::new(records.clone());
+        let gate = Arc::new(Gate::default());
+        let shared: Arc<dyn Records> = Arc::new(GatedRecords { inner: Arc::new(records.clone()), gate: gate.clone() });
         let parameters = Arc::new(MemoryParameters::new(clock.clone()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let identity = Arc::new(Identity::new(IdentitySettings {
@@ -107,6 +109,7 @@ impl World {
             stack_logs,
             stacks,
             git,
+            gate,
             _folder: folder,
         }
     }

@@ -1,7 +1,8 @@
 //! Ports in memory, as simple as the tests of the domain and its doors need them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +12,10 @@ use cloud::{
     LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPut, Presigned, PutCondition, PutOptions,
     Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus, Stacks,
 };
+use cloud::{ChangePage, FeedPosition, RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
 use futures::StreamExt;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 #[derive(Default)]
 pub struct MemoryBlobs(Mutex<BTreeMap<String, (Bytes, BlobMeta)>>);
@@ -314,5 +317,52 @@ impl Stacks for MemoryStacks {
             region: "us-east-1".into(),
             endpoint: None,
         })
+    }
+}
+
+/// Holds the first transaction that checks the head of a journal, once it is armed, until it is let go.
+#[derive(Default)]
+pub struct Gate {
+    armed: AtomicBool,
+    pub reached: Notify,
+    pub resume: Notify,
+}
+
+impl Gate {
+    pub fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
+}
+
+pub struct GatedRecords {
+    pub inner: Arc<dyn Records>,
+    pub gate: Arc<Gate>,
+}
+
+#[async_trait::async_trait]
+impl Records for GatedRecords {
+    async fn get(&self, key: &RecordKey) -> Result<Option<Record>> {
+        self.inner.get(key).await
+    }
+
+    async fn query(&self, query: RangeQuery) -> Result<RecordPage> {
+        self.inner.query(query).await
+    }
+
+    async fn transact(&self, writes: Vec<Write>) -> Result<Vec<Option<Version>>> {
+        let checks_head = writes.iter().any(|w| matches!(w, Write::Check { key, .. } if key.sort == "event-head"));
+        if checks_head && self.gate.armed.swap(false, Ordering::SeqCst) {
+            self.gate.reached.notify_one();
+            self.gate.resume.notified().await;
+        }
+        self.inner.transact(writes).await
+    }
+
+    async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage> {
+        self.inner.changes(position, limit).await
+    }
+
+    async fn feed_end(&self) -> Result<FeedPosition> {
+        self.inner.feed_end().await
     }
 }
