@@ -77,6 +77,7 @@ impl Commit<'_> {
                 let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
                 let template = self.template(&file, &folder, &text).await?;
                 name_environment(&mut settings, &template, &config, environment);
+                keep_declared(&mut settings, &template);
                 return Ok(AppSource { template, settings, config, folder });
             }
         }
@@ -114,6 +115,12 @@ fn name_environment(settings: &mut DeploySettings, template: &Template, config: 
     }
 }
 
+/// Settings may name parameters that the template has not (yet, or any more): `sam deploy` passes over them.
+fn keep_declared(settings: &mut DeploySettings, template: &Template) {
+    let declared = &template.to_json()["Parameters"];
+    settings.parameter_overrides.retain(|name, _| declared.get(name).is_some());
+}
+
 impl AppSource {
     /// The app with the functions and layers of all environments that `samconfig.toml` names: a condition may leave
     /// some out in one of them, and a build serves them all. What does not resolve for another environment is a note.
@@ -123,6 +130,7 @@ impl AppSource {
         for name in self.config.environments() {
             let mut settings = self.settings.clone();
             settings.parameter_overrides = self.config.deploy(name)?.parameter_overrides;
+            keep_declared(&mut settings, &self.template);
             let other =
                 Self { settings, template: self.template.clone(), config: SamConfig::default(), folder: String::new() };
             match (other.resolve(stack), &mut all) {
