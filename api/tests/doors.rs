@@ -1,4 +1,5 @@
 //! Every endpoint of the API document: without a credential 401, for an outsider as if it did not exist.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../../crates/domain/tests/world/mod.rs"]
 mod world;

@@ -1,4 +1,5 @@
 //! The functions of a socket, driven by the events that the gateway, the change feed and the queue send.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../../crates/domain/tests/world/mod.rs"]
 mod world;

@@ -1,4 +1,5 @@
 //! Who may see and do what; members come and go.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

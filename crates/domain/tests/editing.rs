@@ -1,4 +1,5 @@
 //! Drafts and commits.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

@@ -1,4 +1,5 @@
 //! Releases, environments, invocations, function logs.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

@@ -1,4 +1,5 @@
 //! The files area.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

@@ -1,4 +1,5 @@
 //! Jobs: exactly one final state, whatever is delivered twice, dies or is cancelled.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

@@ -112,7 +112,7 @@ fn platform_text(message: &str) -> Option<PlatformLine> {
     Some(PlatformLine { kind, request_id: Some(id), figures })
 }
 
-/// `Duration: 1.50 ms	Billed Duration: 2 ms	Memory Size: 128 MB	…`
+/// Parts divided by tabs: `Duration: 1.50 ms`, `Billed Duration: 2 ms`, `Memory Size: 128 MB`, …
 fn text_figures(id: &str, rest: &str) -> RequestFigures {
     let mut figures = RequestFigures { request_id: id.to_owned(), ..RequestFigures::default() };
     for part in rest.split(['\t', '\n']) {
