@@ -40,7 +40,7 @@ async fn a_file_appears_when_its_bytes_have_arrived_and_are_completed() {
     let (file, new) = world.domain.files.complete_upload(&ada, "shop", started.id.as_str()).await.unwrap();
     assert!(new && file.path.as_str() == "docs/hello.txt" && file.length == 5);
     let listed = world.domain.files.list(&ada, "shop", &PageQuery::default()).await.unwrap().items;
-    assert_eq!(listed, [file.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&file));
     let url = world.domain.files.content_url(&ada, "shop", file.id.as_str()).await.unwrap();
     assert!(url.headers[0].1.starts_with("attachment; filename=\"hello.txt\""));
     world.domain.files.delete(&ada, "shop", file.id.as_str(), &Expected::Tag(file.etag)).await.unwrap();
