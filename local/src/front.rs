@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use crate::events::GatewayRequest;
 use crate::gateway::{ApiGateway, Refusal, is_preflight, request_id};
-use crate::http::{Door, HeadError, Reply, Target, check_head, problem, streamed};
+use crate::http::{Door, Reply, Target, check_head, problem, refuse, streamed};
 use crate::sites::Sites;
 use crate::socket::SocketServer;
 
@@ -58,7 +58,7 @@ impl Door for Front {
         let (parts, body) = request.into_parts();
         let target = match check_head(&parts) {
             Ok(target) => target,
-            Err(error) => return self.refuse_head(error),
+            Err(error) => return refuse(error, &request_id(self.entropy.as_ref())),
         };
         match owner(&target) {
             Owner::Platform => self.platform(parts, body, &target, peer).await,
@@ -74,12 +74,6 @@ impl Door for Front {
 }
 
 impl Front {
-    fn refuse_head(&self, error: HeadError) -> Reply {
-        let code = if error == HeadError::TooLarge { "too-large" } else { "validation" };
-        let id = request_id(self.entropy.as_ref());
-        crate::gateway::closing(problem(error.status(), code, &error.to_string(), &id))
-    }
-
     async fn platform(&self, parts: Parts, body: Incoming, target: &Target, peer: SocketAddr) -> Reply {
         let path = parts.uri.path();
         if path == SOCKET_PATH {

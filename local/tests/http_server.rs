@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
 use local::http::{
-    BodyError, BodyLimits, Door, Reply, ServerLimits, check_head, empty, full, problem, read_body, serve,
+    BodyError, BodyLimits, Door, Reply, ServerLimits, check_head, empty, full, problem, read_body, refuse, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ impl Door for Echo {
         let (parts, body) = request.into_parts();
         let target = match check_head(&parts) {
             Ok(target) => target,
-            Err(error) => return problem(error.status(), "validation", &error.to_string(), "r"),
+            Err(error) => return refuse(error, "r"),
         };
         if target.name() != "localhost" {
             return problem(StatusCode::MISDIRECTED_REQUEST, "misdirected", "Not here.", "r");

@@ -266,7 +266,7 @@ fn respond(reply: FunctionReply, rest: bool) -> Reply {
 }
 
 /// The rest of the request is not waited for.
-pub(crate) fn closing(mut reply: Reply) -> Reply {
+fn closing(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

@@ -17,8 +17,6 @@ pub use files::{FileBody, StaticFile, serve_file};
 pub use object::Buckets;
 pub use refusal::Refusal;
 
-pub(crate) use api::closing;
-
 /// An id in the form of API Gateway's request ids (a UUID, version 4).
 pub(crate) fn request_id(entropy: &dyn Entropy) -> String {
     let mut bytes = entropy.bytes::<16>();

@@ -9,5 +9,5 @@ mod server;
 
 pub use body::{BodyError, BodyLimits, patient, read_body};
 pub use head::{HeadError, Target, check_head};
-pub use reply::{Reply, ReplyBody, empty, full, problem, streamed};
+pub use reply::{Reply, ReplyBody, empty, full, problem, refuse, streamed};
 pub use server::{Door, ServerLimits, serve};

@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+
+use super::HeadError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -66,6 +68,14 @@ where
 pub fn empty(status: StatusCode) -> Reply {
     let mut reply = Response::new(full(Bytes::new()));
     *reply.status_mut() = status;
+    reply
+}
+
+/// Refuses a head. The connection ends: what follows on it may have been meant as something else.
+pub fn refuse(error: HeadError, request_id: &str) -> Reply {
+    let code = if error == HeadError::TooLarge { "too-large" } else { "validation" };
+    let mut reply = problem(error.status(), code, &error.to_string(), request_id);
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     reply
 }
 
