@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{BlobKey, Error, Millis, Result, Secret};
 
-/// A stack's name, `{project}-{environment}`: 1 to 128 of `a-z 0-9 -`, starting with a letter.
+/// A stack's name, `{project}--{environment}`: 1 to 128 of `a-z 0-9 -`, starting with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StackName(String);
