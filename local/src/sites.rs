@@ -141,10 +141,10 @@ impl Site {
         if let Some((api, routed)) = found {
             return api.answer(routed, request, body).await;
         }
-        if is_preflight(&request.method, &request.headers) {
-            if let Some(reply) = self.apis.iter().find_map(|api| api.preflight(path, &request.headers)) {
-                return reply;
-            }
+        if is_preflight(&request.method, &request.headers)
+            && let Some(reply) = self.apis.iter().find_map(|api| api.preflight(path, &request.headers))
+        {
+            return reply;
         }
         match (missing, self.apis.first()) {
             (Some(missing), _) => serve_file(missing, &request.headers, head).await,

@@ -18,11 +18,14 @@ use crate::functions::{Functions, InvokeError};
 /// Answers that are kept; the cache starts anew when it is full.
 const KEPT_MAX: usize = 10_000;
 
+/// The authorizer's name and the values of its identity sources.
+type Asked = (String, Vec<String>);
+
 /// The authorizers of one API.
 pub struct Authorizers {
     kind: ApiKind,
     all: HashMap<String, Prepared>,
-    kept: Mutex<HashMap<(String, Vec<String>), (Millis, AuthorizerReply)>>,
+    kept: Mutex<HashMap<Asked, (Millis, AuthorizerReply)>>,
 }
 
 struct Prepared {
@@ -102,10 +105,10 @@ impl Authorizers {
             let value = source_value(source, api, request).filter(|value| !value.is_empty());
             values.push(value.ok_or(Refusal::Unauthorized)?);
         }
-        if let (true, Some(pattern), Some(value)) = (token, &prepared.validation, values.first()) {
-            if !pattern.is_match(value) {
-                return Err(Refusal::Unauthorized);
-            }
+        if let (true, Some(pattern), Some(value)) = (token, &prepared.validation, values.first())
+            && !pattern.is_match(value)
+        {
+            return Err(Refusal::Unauthorized);
         }
         Ok(values)
     }
@@ -141,12 +144,12 @@ impl Authorizers {
         }
     }
 
-    fn recall(&self, key: &(String, Vec<String>), now: Millis) -> Option<AuthorizerReply> {
+    fn recall(&self, key: &Asked, now: Millis) -> Option<AuthorizerReply> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(key).filter(|(until, _)| *until > now).map(|(_, reply)| reply.clone())
     }
 
-    fn keep(&self, key: (String, Vec<String>), until: Millis, reply: AuthorizerReply) {
+    fn keep(&self, key: Asked, until: Millis, reply: AuthorizerReply) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX {
             kept.clear();

@@ -102,10 +102,10 @@ fn check_framing(headers: &HeaderMap) -> Result<(), HeadError> {
         _ => return Err(HeadError::Framing),
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if let (Some(length), more) = (lengths.next(), lengths.next()) {
-        if more.is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit) {
-            return Err(HeadError::Framing);
-        }
+    if let (Some(length), more) = (lengths.next(), lengths.next())
+        && (more.is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit))
+    {
+        return Err(HeadError::Framing);
     }
     match headers.get(EXPECT) {
         Some(expectation) if !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue") => {

@@ -151,7 +151,7 @@ async fn listen(port: u16) -> Result<(TcpListener, TcpListener)> {
 
 /// The same sandbox, or the same reason.
 fn again(sandbox: &Result<Sandbox, sandbox::Unavailable>) -> Result<Sandbox, sandbox::Unavailable> {
-    sandbox.as_ref().map(Clone::clone).map_err(|why| sandbox::Unavailable { reason: why.reason.clone() })
+    sandbox.as_ref().cloned().map_err(|why| sandbox::Unavailable { reason: why.reason.clone() })
 }
 
 /// What every part is made from.

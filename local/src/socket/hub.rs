@@ -118,10 +118,10 @@ impl Hub {
     }
 
     fn close_one(&self, id: &ConnectionId, code: u16, reason: &'static str) {
-        if let Some(member) = self.members.read().unwrap_or_else(PoisonError::into_inner).get(&id.0) {
-            if !member.outbox.close(code, reason) {
-                member.cut.cancel();
-            }
+        if let Some(member) = self.members.read().unwrap_or_else(PoisonError::into_inner).get(&id.0)
+            && !member.outbox.close(code, reason)
+        {
+            member.cut.cancel();
         }
     }
 
