@@ -1,9 +1,16 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
-use anyhow::{Context, Result};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
+use anyhow::{Context, Result, bail};
+
+use crate::companions;
 use crate::run::{cargo, program, root, succeed};
 use crate::tools::{python_tool, setup, with_python};
+
+/// The functions, as they are built for Lambda.
+const FUNCTIONS: [&str; 4] = ["api", "authorizer", "websocket", "build-worker"];
 
 /// Runs the checks in order of how fast they fail. `filter` goes to the Rust tests alone.
 pub fn test(filter: &[String]) -> Result<()> {
@@ -13,10 +20,27 @@ pub fn test(filter: &[String]) -> Result<()> {
         succeed(program(python_tool("cfn-lint")).arg("template.yaml"))?;
         starters()?;
         succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet"]))?;
+        functions()?;
     }
+    companions::build()?;
     // The end-to-end tests start the platform as its users do: as a program of its own.
     succeed(cargo().args(["build", "--quiet", "-p", "local"]))?;
-    succeed(with_python(cargo().args(["test", "--workspace", "--quiet"])).args(filter))
+    let counts = counted(with_python(cargo().args(["test", "--workspace", "--no-fail-fast"])).args(filter))?;
+    println!("{} passed, {} failed", counts.passed, counts.failed);
+    if counts.failed > 0 || !counts.succeeded {
+        bail!("the tests did not all pass");
+    }
+    Ok(())
+}
+
+/// The functions with their AWS adapters compile and keep the lints.
+fn functions() -> Result<()> {
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--quiet", "--bins", "-p", "cloud-aws", "--features", "cloud-aws/all"]);
+    for function in FUNCTIONS {
+        clippy.args(["-p", function, "--features", &format!("{function}/aws")]);
+    }
+    succeed(&mut clippy)
 }
 
 /// The starters' own tests and templates.
@@ -31,4 +55,30 @@ fn starters() -> Result<()> {
             .current_dir(starters.join("python")),
     )?;
     succeed(program("npm").args(["test", "--silent"]).current_dir(starters.join("node")))
+}
+
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    succeeded: bool,
+}
+
+/// Runs Rust's tests, shows what they print, and adds up their closing lines.
+fn counted(command: &mut Command) -> Result<Counts> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo could not be started")?;
+    let mut counts = Counts::default();
+    for line in BufReader::new(child.stdout.take().context("the tests' output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        let Some(results) = line.strip_prefix("test result: ") else { continue };
+        let number = |name: &str| {
+            let before = results.split(name).next().unwrap_or_default().trim();
+            before.rsplit(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0)
+        };
+        counts.passed += number(" passed");
+        counts.failed += number(" failed");
+    }
+    counts.succeeded = child.wait()?.success();
+    Ok(counts)
 }

@@ -1,4 +1,4 @@
-//! DynamoDB through the endpoint. Needs the companion: `cargo xtask companions`, then `cargo test -- --ignored`.
+//! DynamoDB through the endpoint. Needs the companion, which `cargo xtask companions` builds.
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code, reason = "shared with the tests of the endpoint")]
@@ -33,7 +33,6 @@ fn orders(more: &Value) -> sam::Table {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs `cargo xtask companions`"]
 async fn tables_by_boto3() {
     let (machine, dynamodb) = start().await;
     let mut table = orders(&json!({}));
@@ -46,7 +45,6 @@ async fn tables_by_boto3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs `cargo xtask companions`"]
 async fn a_table_follows_its_template_and_survives_a_restart() {
     let (_machine, dynamodb) = start().await;
     let shop = stack("shop-dev");
@@ -91,7 +89,6 @@ async fn a_table_follows_its_template_and_survives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs `cargo xtask companions`"]
 async fn calls_at_once_share_one_companion() {
     let (_machine, dynamodb) = start().await;
     let shop = stack("shop-dev");

@@ -105,7 +105,7 @@ impl Machine {
         let bank = self.keys.issue(&Scope::Stack(StackName::parse("bank-dev").unwrap()), hour);
         let platform = self.keys.platform();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire").join(script);
-        let mut command = tokio::process::Command::new("python3");
+        let mut command = tokio::process::Command::new(test_python());
         command
             .arg("-B")
             .arg(path)
@@ -210,4 +210,10 @@ impl Stacks for EchoStacks {
     async fn credentials(&self, name: &StackName, _: Duration) -> cloud::Result<Credentials> {
         Err(cloud::Error::NotFound(name.to_string()))
     }
+}
+
+/// A Python that has boto3: the tests' own, where the test command names it.
+#[allow(clippy::disallowed_methods, reason = "the test command says where its Python is")]
+fn test_python() -> std::ffi::OsString {
+    std::env::var_os("WORKROOM_TEST_PYTHON").unwrap_or_else(|| "python3".into())
 }
