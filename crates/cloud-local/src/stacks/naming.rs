@@ -89,6 +89,7 @@ impl Naming {
                 format!("{}.execute-api.{}.amazonaws.com", self.physical(kind, logical, None), self.names.region);
             text = text.replace(&format!("https://{host}"), &self.site_url);
         }
-        text
+        // A distribution's domain is the site's own host, which speaks HTTP here.
+        text.replace(&format!("https://{}", self.names.site_host), &self.site_url)
     }
 }
