@@ -1,6 +1,6 @@
 //! WebSocket connections: what clients say, the delivery of committed events, and logs that are followed.
 //!
-//! Three functions share this library (variable `ROLE`): [`route`] answers the gateway's `$connect`, `$disconnect` and
+//! Three functions share this library (variable `AREA`): [`route`] answers the gateway's `$connect`, `$disconnect` and
 //! `$default`, [`fan_out`] consumes the change feed, [`tail`] consumes the tail queue.
 //!
 //! **Invariant**: nothing is decided here but who connects; what may be followed, the domain decides.
