@@ -111,10 +111,9 @@ impl Worker {
         let (log, lines) = JobLog::start(self.domain.clone(), lease.clone(), mask);
         let run = Run { worker: self, job, lease, output: Output { lines, stop: cancel.clone() } };
         let ended = tokio::select! {
-            ended = self.work(&run) => ended,
-            ended = self.watch(lease, &cancel) => {
-                ended
-            }
+            // Boxed: a deploy is a deep future.
+            ended = Box::pin(self.work(&run)) => ended,
+            ended = self.watch(lease, &cancel) => ended,
         };
         drop(run);
         log.finish().await;
