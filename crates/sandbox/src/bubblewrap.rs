@@ -32,6 +32,31 @@ pub const SETTINGS: &[&str] = &[
     "/etc/services",
     "/etc/ssl",
 ];
+/// The machine's own settings within /proc. Their files belong to uid 0: where the platform runs as root, the user inside
+/// is that uid, and bubblewrap, which asks only whether the folder is writable, would leave the files open. One of them
+/// (`kernel.core_pattern`) names a program that the machine runs as root.
+const KERNEL_SETTINGS: &[&str] = &[
+    "/proc/sys",
+    "/proc/irq",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/driver",
+    "/proc/acpi",
+    "/proc/mtrr",
+    "/proc/sysrq-trigger",
+];
+/// What tells of the whole machine and not of the sandbox (as OCI runtimes mask it).
+const KERNEL_SECRETS: &[&str] = &[
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/timer_list",
+    "/proc/kmsg",
+    "/proc/kallsyms",
+    "/proc/slabinfo",
+    "/proc/vmallocinfo",
+    "/proc/iomem",
+];
 pub const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 /// The private /tmp in memory, when no mount replaces it (bytes).
 const TMP_BYTES: u64 = 512 * 1024 * 1024;
@@ -72,6 +97,12 @@ pub fn arguments(spec: &Spec, tree: &Tree<'_>) -> Vec<OsString> {
         args.pair("--ro-bind", tree.accounts.join(name), Path::new("/etc").join(name));
     }
     args.words(&["--proc", "/proc"]);
+    for path in KERNEL_SETTINGS {
+        args.pair("--ro-bind-try", path, path);
+    }
+    for path in KERNEL_SECRETS.iter().filter(|path| Path::new(path).exists()) {
+        args.pair("--ro-bind", "/dev/null", path);
+    }
     for device in DEVICES {
         args.pair("--dev-bind-try", device, device);
     }

@@ -351,3 +351,16 @@ async fn a_program_that_does_not_exist_says_so() {
         assert!(exit.setup_failed() && said.contains("/usr/bin/no-such"), "{kind:?}: {exit:?} {said}");
     }
 }
+
+/// BUILD-003: the machine's settings are no one's to change from inside, also where the platform runs as root.
+#[tokio::test]
+async fn the_kernels_settings_cannot_be_written() {
+    // Each file is opened for writing and nothing is written: the open itself must fail.
+    let script = "for f in $(find /proc/sys/kernel /proc/sys/vm /proc/sys/fs /proc/irq /proc/fs /proc/mtrr \
+        -maxdepth 2 -type f 2>/dev/null); do (exec 3>>$f) 2>/dev/null && echo \"$f opened\"; done; echo end";
+    for kind in KINDS {
+        let (exit, said) = run(&sandbox(kind, &[]), shell(script)).await;
+        assert!(exit.success(), "{kind:?} {said}");
+        assert_eq!(said.trim(), "end", "{kind:?}");
+    }
+}
