@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloud::{Expect, Queue, RecordKey, Records, SendMessage, SystemClock, SystemEntropy};
 use cloud_local::{QueueSettings, Store, StoreSettings};
-use local::events::{Filters, QueueSource, StreamSource};
+use local::events::{QueueSource, StreamSource};
 use local::functions::{Functions, InvokeError};
 use local::sources::{QueuePoll, StartAt, StreamPoll};
+use sam::Filters;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

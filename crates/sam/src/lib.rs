@@ -8,6 +8,7 @@
 
 mod account;
 mod evaluate;
+mod filter;
 mod functions;
 mod globals;
 mod json;
@@ -23,6 +24,7 @@ mod template;
 mod yaml;
 
 pub use account::AccountNames;
+pub use filter::Filters;
 pub use model::*;
 pub use names::{Names, Resource};
 pub use problem::Problem;

@@ -1,14 +1,12 @@
 //! The JSON that API Gateway, SQS and DynamoDB Streams exchange with functions, and nothing else.
 //!
 //! Shapes: API Gateway developer guide ("Lambda proxy integrations", "Lambda authorizers",
-//! "WebSocket API"), Lambda developer guide ("Using Lambda with Amazon SQS", "… with DynamoDB",
-//! "Lambda event filtering").
+//! "WebSocket API"), Lambda developer guide ("Using Lambda with Amazon SQS", "… with DynamoDB").
 //!
 //! **Invariant**: pure. No I/O, no clock; the platform's functions and users' functions get the same shapes.
 
 mod authorizer;
 mod date;
-mod filter;
 mod http_api;
 mod queue;
 mod request;
@@ -22,7 +20,6 @@ pub use authorizer::{
     token_authorizer_event,
 };
 pub use date::timestamp;
-pub use filter::{Filters, Pattern};
 pub use http_api::http_event;
 pub use queue::{BatchOutcome, QueueMessage, QueueSource, parse_batch_reply, queue_event};
 pub use request::{ApiIdentity, AuthorizerContext, GatewayRequest, PathParameters, RouteRef};

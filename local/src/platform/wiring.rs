@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use cloud::{Clock, Entropy};
 use cloud_local::Store;
-use sam::{Function, Trigger};
+use sam::{Filters, Function, Trigger};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::template::Resolved;
-use crate::events::{Filters, QueueSource, StreamSource};
+use crate::events::{QueueSource, StreamSource};
 use crate::functions::Functions;
 use crate::sources::{QueuePoll, Schedule, StartAt, StreamPoll, parse_rate};
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use cloud::{Change, Error, Expect, FeedPosition, RecordKey, Records};
 use cloud_local::LocalRecords;
+use sam::Filters;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{BatchOutcome, Filters, StreamSource, parse_batch_reply, stream_event, stream_record};
+use crate::events::{BatchOutcome, StreamSource, parse_batch_reply, stream_event, stream_record};
 use crate::functions::Functions;
 
 /// One wait for a change.

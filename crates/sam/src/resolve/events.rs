@@ -3,7 +3,7 @@
 use super::api::Wanted;
 use super::{Building, Reading};
 use crate::node::Node;
-use crate::{Event, PayloadVersion, QueueReference, StreamTrigger, Target, Trigger};
+use crate::{Event, Filters, PayloadVersion, QueueReference, StreamTrigger, Target, Trigger};
 
 impl<'a> Building<'a> {
     pub(super) fn events(&mut self, reading: &Reading<'a>) {
@@ -188,9 +188,10 @@ fn filters(properties: &Node<'_>) -> Vec<serde_json::Value> {
     let mut patterns = Vec::new();
     for filter in list.items() {
         let text = filter.get("Pattern").and_then(|pattern| pattern.text()).unwrap_or_default();
-        match serde_json::from_str(&text) {
+        let pattern = serde_json::from_str(&text).map_err(|error| format!("the pattern is not JSON: {error}"));
+        match pattern.and_then(|pattern| Filters::parse(std::slice::from_ref(&pattern)).map(|_| pattern)) {
             Ok(pattern) => patterns.push(pattern),
-            Err(error) => filter.problem(format!("the pattern is not JSON: {error}")),
+            Err(reason) => filter.problem(reason),
         }
     }
     patterns

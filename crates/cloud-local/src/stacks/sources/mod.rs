@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud::{Clock, Entropy, Millis, Queue, Result, SendMessage, StackName};
-use sam::{App, Trigger};
+use sam::{App, Filters, Trigger};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +100,9 @@ fn start(name: &str, trigger: &Trigger, app: &App, target: Target, stop: Cancell
         Trigger::Stream(trigger) if trigger.enabled => {
             let Some(dynamodb) = target.around.dynamodb.clone() else { return };
             let table = target.around.naming.table(app, &trigger.table);
-            let source = stream::Source { dynamodb, table, trigger: trigger.clone(), target };
+            // Resolving has refused what cannot be read.
+            let Ok(filters) = Filters::parse(&trigger.filters) else { return };
+            let source = stream::Source { dynamodb, table, trigger: trigger.clone(), filters, target };
             tokio::spawn(async move { running.run_until_cancelled(source.run()).await });
         }
         // Routes are the gateway's.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use cloud::{Error, Expect, RecordKey, Records, Result};
-use sam::StreamTrigger;
+use sam::{Filters, StreamTrigger};
 use serde_json::{Value, json};
 
 use super::{SOURCE_PAUSE, Target, failed_items, records};
@@ -24,6 +24,8 @@ pub(super) struct Source {
     /// The table's physical name.
     pub table: String,
     pub trigger: StreamTrigger,
+    /// The trigger's own, read.
+    pub filters: Filters,
     pub target: Target,
 }
 
@@ -97,11 +99,8 @@ impl Source {
         let answer = self.dynamodb.call_streams(&self.target.around.stack, "GetRecords", &ask).await?;
         let batch: Vec<Value> = answer["Records"].as_array().cloned().unwrap_or_default();
         let last = batch.last().and_then(|record| record["dynamodb"]["SequenceNumber"].as_str()).map(str::to_owned);
-        let wanted: Vec<Value> = batch
-            .into_iter()
-            .filter(|record| matches_any(&self.trigger.filters, record))
-            .map(|r| self.named(r, arn))
-            .collect();
+        let wanted: Vec<Value> =
+            batch.into_iter().filter(|record| self.filters.pass(record)).map(|r| self.named(r, arn)).collect();
         if !wanted.is_empty() {
             self.deliver(wanted).await;
         }
@@ -152,89 +151,5 @@ impl Source {
 
     fn key(&self, arn: &str, shard: &str) -> RecordKey {
         RecordKey::new(PARTITION, format!("{}|{arn}|{shard}", self.target.pool.spec().name))
-    }
-}
-
-/// Filter criteria (Lambda Developer Guide, "Control which events Lambda sends"): any pattern that matches.
-fn matches_any(patterns: &[Value], record: &Value) -> bool {
-    patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, Some(record)))
-}
-
-fn matches(pattern: &Value, value: Option<&Value>) -> bool {
-    match pattern {
-        Value::Object(fields) => {
-            fields.iter().all(|(name, rule)| matches(rule, value.and_then(|value| value.get(name))))
-        }
-        Value::Array(rules) => rules.iter().any(|rule| allows(rule, value)),
-        other => value == Some(other),
-    }
-}
-
-fn allows(rule: &Value, value: Option<&Value>) -> bool {
-    let Value::Object(rule) = rule else { return value == Some(rule) };
-    let text = value.and_then(Value::as_str);
-    rule.iter().all(|(name, argument)| match name.as_str() {
-        "exists" => argument.as_bool() == Some(value.is_some()),
-        "prefix" => text.zip(argument.as_str()).is_some_and(|(text, prefix)| text.starts_with(prefix)),
-        "suffix" => text.zip(argument.as_str()).is_some_and(|(text, suffix)| text.ends_with(suffix)),
-        "equals-ignore-case" => text.zip(argument.as_str()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b)),
-        "anything-but" => {
-            value.is_some_and(|value| argument.as_array().map_or(argument != value, |not| !not.contains(value)))
-        }
-        "numeric" => number(value).is_some_and(|number| numeric(argument, number)),
-        _ => false,
-    })
-}
-
-/// Numbers of stream records are strings.
-fn number(value: Option<&Value>) -> Option<f64> {
-    value.and_then(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok()))
-}
-
-fn numeric(rule: &Value, number: f64) -> bool {
-    rule.as_array().is_some_and(|parts| {
-        parts.chunks(2).all(|pair| match pair {
-            [operator, limit] => limit.as_f64().is_some_and(|limit| match operator.as_str() {
-                Some("=") => (number - limit).abs() < f64::EPSILON,
-                Some("<") => number < limit,
-                Some("<=") => number <= limit,
-                Some(">") => number > limit,
-                Some(">=") => number >= limit,
-                _ => false,
-            }),
-            _ => false,
-        })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filter_patterns_choose_records() {
-        let record = json!({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "project#1"}, "n": {"N": "42"}}}});
-        let yes = [
-            json!({}),
-            json!({"eventName": ["INSERT", "MODIFY"]}),
-            json!({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "project#"}]}}}}),
-            json!({"dynamodb": {"Keys": {"n": {"N": [{"numeric": [">", 41, "<=", 42]}]}}}}),
-            json!({"dynamodb": {"OldImage": [{"exists": false}]}}),
-            json!({"eventName": [{"anything-but": ["REMOVE"]}]}),
-        ];
-        let no = [
-            json!({"eventName": ["REMOVE"]}),
-            json!({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "account#"}]}}}}),
-            json!({"dynamodb": {"Keys": {"n": {"N": [{"numeric": [">", 42]}]}}}}),
-            json!({"dynamodb": {"OldImage": [{"exists": true}]}}),
-            json!({"eventName": [{"unknown": 1}]}),
-        ];
-        for pattern in &yes {
-            assert!(matches_any(std::slice::from_ref(pattern), &record), "{pattern}");
-        }
-        for pattern in &no {
-            assert!(!matches_any(std::slice::from_ref(pattern), &record), "{pattern}");
-        }
-        assert!(matches_any(&[], &record));
     }
 }

@@ -1,4 +1,5 @@
-//! Event filtering of event source mappings (Lambda developer guide, "Filter rule syntax").
+//! Event filtering of event source mappings (Lambda Developer Guide, "Control which events Lambda sends to your
+//! function", filter rule syntax).
 
 use serde_json::{Map, Value};
 
@@ -7,7 +8,7 @@ const DEPTH_MAX: usize = 32;
 
 /// One pattern of `FilterCriteria`.
 #[derive(Clone, Debug)]
-pub struct Pattern(Node);
+struct Pattern(Node);
 
 /// All patterns of a source: a record passes when one of them matches, or when there is none.
 #[derive(Clone, Debug, Default)]
@@ -47,18 +48,19 @@ impl Filters {
         patterns.iter().map(Pattern::parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether the record goes to the function.
     pub fn pass(&self, record: &Value) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(record))
     }
 }
 
 impl Pattern {
-    pub fn parse(pattern: &Value) -> Result<Self, String> {
+    fn parse(pattern: &Value) -> Result<Self, String> {
         let fields = pattern.as_object().ok_or("a filter pattern is an object")?;
         Node::fields(fields, 0).map(Self)
     }
 
-    pub fn matches(&self, record: &Value) -> bool {
+    fn matches(&self, record: &Value) -> bool {
         self.0.matches(Some(record))
     }
 }
@@ -142,12 +144,16 @@ impl Rule {
             Self::Prefix(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix.as_str())),
             Self::Suffix(suffix) => value.as_str().is_some_and(|text| text.ends_with(suffix.as_str())),
             Self::AnythingBut(rules) => !value.is_object() && !rules.iter().any(|rule| rule.matches(Some(value))),
-            Self::Numeric(comparisons) => value
-                .as_f64()
+            Self::Numeric(comparisons) => number(value)
                 .is_some_and(|number| comparisons.iter().all(|(comparison, bound)| comparison.holds(number, *bound))),
             Self::Exists(_) => false,
         }
     }
+}
+
+/// A number, or text that is one: so stream records carry numbers.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn comparisons(operand: &Value) -> Result<Vec<(Comparison, f64)>, String> {
@@ -196,6 +202,32 @@ mod tests {
         let record = |sort: &str| json!({ "dynamodb": { "Keys": { "pk": { "S": "p" }, "sk": { "S": sort } } } });
         assert!(matches(pattern.clone(), record("event#0001")));
         assert!(!matches(pattern, record("event-head")));
+    }
+
+    #[test]
+    fn records_of_a_stream_are_chosen_by_name_keys_and_numbers() {
+        let record = json!({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "project#1"}, "n": {"N": "42"}}}});
+        let yes = [
+            json!({}),
+            json!({"eventName": ["INSERT", "MODIFY"]}),
+            json!({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "project#"}]}}}}),
+            json!({"dynamodb": {"Keys": {"n": {"N": [{"numeric": [">", 41, "<=", 42]}]}}}}),
+            json!({"dynamodb": {"OldImage": [{"exists": false}]}}),
+            json!({"eventName": [{"anything-but": ["REMOVE"]}]}),
+        ];
+        let no = [
+            json!({"eventName": ["REMOVE"]}),
+            json!({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "account#"}]}}}}),
+            json!({"dynamodb": {"Keys": {"n": {"N": [{"numeric": [">", 42]}]}}}}),
+            json!({"dynamodb": {"OldImage": [{"exists": true}]}}),
+        ];
+        for pattern in yes {
+            assert!(matches(pattern.clone(), record.clone()), "{pattern}");
+        }
+        for pattern in no {
+            assert!(!matches(pattern.clone(), record.clone()), "{pattern}");
+        }
+        assert!(Filters::parse(&[]).unwrap().pass(&record));
     }
 
     #[test]
