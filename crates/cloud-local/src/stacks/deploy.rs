@@ -7,13 +7,13 @@ use cloud::{
     DeployStack, Error, EventSink, FunctionView, Logs, Parameters, ResourceView, Result, Secret, Stack, StackEvent,
     StackStatus, UnsupportedItem,
 };
-use sam::{App, AuthorizerKind, Code, LayerReference, Resolve, Template, Trigger};
+use sam::{App, Code, LayerReference, Resolve, Template, Trigger};
 
-use super::Inner;
 use super::executor::{FunctionSpec, Pool};
 use super::naming::Naming;
 use super::site::{Site, Website};
 use super::sources::cron::Schedule;
+use super::{Inner, honoured};
 use crate::access_keys::Scope;
 use crate::wire::{QueueSpec, Queues, parameter_name};
 
@@ -140,23 +140,7 @@ impl Deploy<'_> {
                 }
             }
         }
-        for (id, api) in &app.apis {
-            for route in &api.routes {
-                let at = format!("{id} {} {}", route.method, route.path);
-                if route.api_key_required {
-                    problems.push(format!("{at}: API keys are not checked here, so the route is not opened"));
-                }
-                let Some(name) = &route.authorizer else { continue };
-                match api.authorizers.get(name).map(|authorizer| &authorizer.kind) {
-                    Some(AuthorizerKind::Request | AuthorizerKind::Token) => {}
-                    Some(kind) => problems.push(format!(
-                        "{at}: an authorizer of the kind {} is not checked here, so the route is not opened",
-                        authorizer_name(kind)
-                    )),
-                    None => problems.push(format!("{at}: there is no authorizer `{name}`")),
-                }
-            }
-        }
+        problems.extend(honoured::unsafe_routes(app));
         if !app.functions.is_empty()
             && let Err(error) = self.inner.host.sandbox()
         {
@@ -184,7 +168,7 @@ impl Deploy<'_> {
                     Some(key) => layers.push(key.clone()),
                     None => return Err(Error::Invalid(format!("{id}: layer `{layer}` has not been built"))),
                 },
-                // Listed as unsupported by the resolver's caller.
+                // The resolver has listed it as unsupported.
                 LayerReference::Arn(_) => {}
             }
         }
@@ -284,7 +268,7 @@ impl Deploy<'_> {
                 reason: item.reason.clone(),
             })
             .collect();
-        unsupported.extend(not_honoured(app));
+        unsupported.extend(honoured::left_out(app));
         Stack {
             name: self.what.name.clone(),
             status: StackStatus::Ready,
@@ -314,49 +298,6 @@ impl ResourceNames<'_> {
         let name = name.or_else(|| app.log_groups.get(id).and_then(|group| group.name.as_deref()));
         let name = name.or_else(|| app.parameters.get(id).and_then(|parameter| parameter.name.as_deref()));
         self.naming.physical(kind, id, name)
-    }
-}
-
-/// What this engine leaves out of what the model holds.
-fn not_honoured(app: &App) -> Vec<UnsupportedItem> {
-    let mut items = Vec::new();
-    let mut add = |resource: &str, kind: &str, property: &str, reason: String| {
-        let (resource, kind, property) = (resource.to_owned(), kind.to_owned(), Some(property.to_owned()));
-        items.push(UnsupportedItem { resource, kind, property, reason });
-    };
-    for (id, function) in &app.functions {
-        let kind = app.kinds.get(id).map_or("AWS::Serverless::Function", String::as_str);
-        for layer in &function.layers {
-            if let LayerReference::Arn(arn) = layer {
-                let reason =
-                    format!("`{arn}` is on AWS: the function starts without it; add its packages to the function");
-                add(id, kind, "Layers", reason);
-            }
-        }
-        for event in &function.events {
-            if let Trigger::Schedule { timezone: Some(zone), .. } = &event.trigger
-                && !zone.eq_ignore_ascii_case("utc")
-            {
-                let reason = format!("`{zone}` is not known here: the schedule runs in UTC");
-                add(id, kind, &format!("Events.{}.ScheduleExpressionTimezone", event.name), reason);
-            }
-        }
-    }
-    for (id, _) in app.queues.iter().filter(|(_, queue)| queue.fifo) {
-        add(id, "AWS::SQS::Queue", "FifoQueue", "order and deduplication are not kept here".into());
-    }
-    for (id, _) in app.buckets.iter().filter(|(_, bucket)| bucket.versioned) {
-        add(id, "AWS::S3::Bucket", "VersioningConfiguration", "old versions of objects are not kept here".into());
-    }
-    items
-}
-
-fn authorizer_name(kind: &AuthorizerKind) -> &'static str {
-    match kind {
-        AuthorizerKind::Jwt { .. } => "JWT",
-        AuthorizerKind::Cognito { .. } => "Cognito user pool",
-        AuthorizerKind::Iam => "IAM",
-        AuthorizerKind::Request | AuthorizerKind::Token => "Lambda",
     }
 }
 

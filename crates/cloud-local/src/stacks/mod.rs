@@ -8,6 +8,7 @@
 mod calendar;
 mod deploy;
 mod executor;
+mod honoured;
 mod naming;
 mod package;
 mod runtimes;
