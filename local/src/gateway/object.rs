@@ -56,7 +56,11 @@ fn object_key(integration: &S3Integration, parameters: &PathParameters) -> Optio
     for (to, from) in &integration.request_parameters {
         let Some(name) = to.strip_prefix("integration.request.path.") else { continue };
         let value = match from.strip_prefix("method.request.path.") {
-            Some(parameter) => percent_decode_str(parameters.get(parameter)?).decode_utf8().ok()?.into_owned(),
+            // What is no UTF-8 names no object, as a key that S3 would not take.
+            Some(parameter) => match percent_decode_str(parameters.get(parameter)?).decode_utf8() {
+                Ok(value) => value.into_owned(),
+                Err(_) => return Some(Err(())),
+            },
             None => from.strip_prefix('\'')?.strip_suffix('\'')?.to_owned(),
         };
         key = key.replace(&format!("{{{name}}}"), &value);

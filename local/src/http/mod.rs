@@ -4,6 +4,7 @@
 
 mod body;
 mod head;
+mod linger;
 mod reply;
 mod server;
 
