@@ -82,8 +82,19 @@ impl Client {
         self.send(method, path, &all, Some(body.to_string().as_bytes()))
     }
 
-    /// One request. `path` may be a whole address.
+    /// One request. `path` may be a whole address. The test ends when nobody answers.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// As `send`; an error when the connection breaks, as it does when the platform is killed.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Answer, ureq::Error> {
         let address = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let mut request = ureq::http::Request::builder().method(method).uri(address);
         if let Some(token) = &self.token {
@@ -92,18 +103,17 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = match body {
-            Some(body) => self.agent.run(request.body(body).unwrap()),
-            None => self.agent.run(request.body(()).unwrap()),
+        let mut answer = match body {
+            Some(body) => self.agent.run(request.body(body).unwrap())?,
+            None => self.agent.run(request.body(()).unwrap())?,
         };
-        let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let headers = answer.headers().iter();
-        Answer {
+        Ok(Answer {
             status: answer.status().as_u16(),
             headers: headers
                 .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
                 .collect(),
-            body: answer.body_mut().with_config().limit(u64::MAX).read_to_vec().unwrap(),
-        }
+            body: answer.body_mut().with_config().limit(u64::MAX).read_to_vec()?,
+        })
     }
 }

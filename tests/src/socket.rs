@@ -44,6 +44,19 @@ impl Socket {
         self.inner.send(Message::text(message.to_string())).unwrap();
     }
 
+    /// Follows a project, after a sequence or from now, up to the message that says it is live. The answer is the
+    /// events that came before that.
+    pub fn subscribe(&mut self, project: &str, after: Option<u64>) -> Vec<Value> {
+        let mut message = json!({ "action": "subscribe", "project": project });
+        if let Some(after) = after {
+            message["after"] = json!(after);
+        }
+        self.say(&message);
+        let heard = self.hear_until(|m| m["type"] == "live" || m["type"] == "error");
+        assert_eq!(heard.last().unwrap()["type"], "live", "{heard:#?}");
+        heard.into_iter().filter(|m| m["type"] == "event").collect()
+    }
+
     /// The next JSON message.
     pub fn hear(&mut self) -> Value {
         loop {

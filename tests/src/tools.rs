@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 /// Runs to the end; the test ends with what the program said when it fails.
 #[track_caller]
 pub fn succeed(command: &mut Command) -> String {
@@ -55,4 +57,30 @@ pub fn python_tool(name: impl AsRef<OsStr>) -> Command {
         Some(folder) => Command::new(Path::new(&folder).join(name.as_ref())),
         None => Command::new(name),
     }
+}
+
+/// The stock AWS CLI, version 2: Debian's. The Python environment has version 1, which cannot follow logs.
+pub fn aws(endpoint: &str, credentials: &Value) -> Command {
+    let mut command = Command::new("/usr/bin/aws");
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", "/nonexistent")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("PYTHONUNBUFFERED", "1")
+        .env("AWS_PAGER", "")
+        .args(["--endpoint-url", endpoint, "--color", "off"])
+        .envs(keys(credentials));
+    command
+}
+
+/// What an AWS SDK reads, from an answer of `POST .../credentials`.
+pub fn keys(credentials: &Value) -> Vec<(&'static str, String)> {
+    let names = [
+        ("AWS_ACCESS_KEY_ID", "access_key_id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret_access_key"),
+        ("AWS_SESSION_TOKEN", "session_token"),
+        ("AWS_DEFAULT_REGION", "region"),
+    ];
+    names.into_iter().filter_map(|(name, key)| Some((name, credentials[key].as_str()?.to_owned()))).collect()
 }

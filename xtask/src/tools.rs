@@ -12,6 +12,10 @@ use crate::run::{program, root, succeed};
 const PYTHON_PACKAGES: [&str; 4] =
     ["boto3==1.43.11", "awscli==1.45.11", "cfn-lint==1.51.0", "aws-sam-translator==1.110.0"];
 
+/// Debian's AWS CLI is version 2. The one of the Python environment is version 1, which has no `logs tail`.
+const AWS: &str = "/usr/bin/aws";
+const AWS_MAJOR: &str = "aws-cli/2";
+
 struct Tool {
     name: &'static str,
     version: &'static [&'static str],
@@ -49,11 +53,14 @@ const TO_TEST: &[Tool] = &[
         purpose: "the tests' Python tools",
         debian: "python3-venv",
     },
+    Tool { name: AWS, version: &["--version"], purpose: "`aws logs tail`, version 2", debian: "awscli" },
 ];
 
 fn present(tool: &Tool) -> bool {
     let name = if matches!(tool.name, "pip" | "venv") { "python3" } else { tool.name };
-    program(name).args(tool.version).output().is_ok_and(|output| output.status.success())
+    program(name).args(tool.version).output().is_ok_and(|output| {
+        output.status.success() && (tool.name != AWS || output.stdout.starts_with(AWS_MAJOR.as_bytes()))
+    })
 }
 
 fn missing<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Vec<&'a Tool> {
