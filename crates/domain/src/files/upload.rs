@@ -1,27 +1,25 @@
-//! The files area of a project: large files that go up and come down by presigned URLs, never through a function.
+//! Uploads: reserved, sent by a presigned PUT, completed; or dropped when their time is over.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{BlobKey, Expect, Millis, PresignGet, PresignPut, Presigned, RangeQuery, Sha256Digest, Write};
+use cloud::{Expect, Millis, PresignPut, Presigned, RangeQuery, Sha256Digest, Write};
 use git_store::RepoPath;
 use identity::{Permission, ProjectId};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::core::{Core, Stored};
+use super::media::{is_bidi_control, is_media_type};
+use super::{ATTEMPTS_MAX, FileRecord, Files, StoredFile, blob_key};
+use crate::core::Stored;
 use crate::events::NewEvent;
-use crate::projects::etag;
 use crate::repository::parse_path;
-use crate::{Caller, Error, Expected, FileId, Page, PageQuery, Result, keys};
+use crate::{Caller, Error, FileId, Result, keys};
 
 /// How long an upload may take from its creation to its completion.
 const UPLOAD_LIFE: Duration = Duration::from_secs(60 * 60);
-const DOWNLOAD_LIFE: Duration = Duration::from_secs(300);
 /// One file (bytes; one presigned PUT).
 const FILE_BYTES_MAX: u64 = cloud::limits::BLOB_PUT_MAX;
+/// A file's path (bytes): it is part of a record's key.
 const PATH_BYTES_MAX: usize = 900;
-const ATTEMPTS_MAX: usize = 20;
 
 /// What is to be uploaded, to the byte.
 #[derive(Clone, Debug)]
@@ -44,68 +42,7 @@ pub struct Upload {
     pub put: Presigned,
 }
 
-/// A file in the files area.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredFile {
-    pub id: FileId,
-    pub path: RepoPath,
-    pub length: u64,
-    pub content_type: String,
-    pub sha256: Sha256Digest,
-    pub created: Millis,
-    pub created_by: String,
-    pub etag: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct FileRecord {
-    v: u32,
-    id: FileId,
-    path: RepoPath,
-    length: u64,
-    content_type: String,
-    sha256: Sha256Digest,
-    created: Millis,
-    created_by: String,
-    /// Only of an upload.
-    expires: Option<Millis>,
-}
-
-impl FileRecord {
-    fn view(self, version: &cloud::Version) -> StoredFile {
-        StoredFile {
-            id: self.id,
-            path: self.path,
-            length: self.length,
-            content_type: self.content_type,
-            sha256: self.sha256,
-            created: self.created,
-            created_by: self.created_by,
-            etag: etag(version),
-        }
-    }
-}
-
-/// What the files area holds and expects; moved with every change, so that quotas hold under concurrency.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Usage {
-    /// Bytes of files, and of uploads that wait.
-    bytes: u64,
-    /// Uploads that wait.
-    pending: usize,
-}
-
-/// Uploads, lists, downloads and deletes files.
-#[derive(Clone)]
-pub struct Files {
-    core: Arc<Core>,
-}
-
 impl Files {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
-    }
-
     /// Starts an upload: a presigned PUT that takes exactly these bytes.
     pub async fn create_upload(&self, caller: &Caller, project: &str, new: NewUpload) -> Result<Upload> {
         let project = self.core.project(caller, project, Permission::ManageFiles).await?.id;
@@ -177,11 +114,6 @@ impl Files {
         Err(Error::Unavailable("The files area"))
     }
 
-    async fn usage(&self, project: &ProjectId) -> Result<(Usage, Expect)> {
-        let stored: Option<Stored<Usage>> = self.core.read(&keys::file_usage(project)).await?;
-        Ok(stored.map_or((Usage::default(), Expect::Absent), |s| (s.value, Expect::At(s.version))))
-    }
-
     /// Gives back what uploads have reserved whose time is over.
     async fn drop_expired(&self, project: &ProjectId) -> Result<()> {
         let range = RangeQuery {
@@ -196,7 +128,6 @@ impl Files {
             if upload.expires.is_none_or(|expires| expires.plus(UPLOAD_LIFE) > now) {
                 continue;
             }
-            self.core.blobs.delete(&blob_key(project, &upload.id)?).await?;
             let (mut usage, expect) = self.usage(project).await?;
             usage.bytes = usage.bytes.saturating_sub(upload.length);
             usage.pending = usage.pending.saturating_sub(1);
@@ -205,8 +136,10 @@ impl Files {
                 Write::put(keys::file_usage(project), json!(usage), expect),
             ];
             match self.core.records.transact(writes).await {
-                Err(error) if !error.is_condition_failed() => return Err(error.into()),
-                _ => {}
+                // Completed meanwhile, or dropped by another: the bytes are not ours to delete.
+                Err(error) if error.is_condition_failed() => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => self.delete_blob(project, Some(upload.id)).await,
             }
         }
         Ok(())
@@ -284,147 +217,5 @@ impl Files {
         let event = NewEvent::new("upload.completed", format!("file/{id}"), detail);
         self.core.commit(project, caller, &[event], writes).await?;
         Ok(old)
-    }
-
-    async fn delete_blob(&self, project: &ProjectId, file: Option<FileId>) {
-        let Some(file) = file else { return };
-        let Ok(key) = blob_key(project, &file) else { return };
-        if let Err(error) = self.core.blobs.delete(&key).await {
-            tracing::warn!(%file, %error, "the bytes of a file that is gone stay");
-        }
-    }
-
-    /// The files, oldest first.
-    pub async fn list(&self, caller: &Caller, project: &str, query: &PageQuery) -> Result<Page<StoredFile>> {
-        let project = self.core.project(caller, project, Permission::ReadFiles).await?.id;
-        let range = RangeQuery {
-            partition: keys::partition(&project),
-            prefix: keys::FILE.into(),
-            after: query.after(keys::FILE, crate::ids::is_ulid)?,
-            descending: false,
-            limit: query.limit(),
-        };
-        let page = self.core.records.query(range).await?;
-        let items = page.records.iter().map(|r| crate::core::decode::<FileRecord>(r).map(|f| f.view(&r.version)));
-        let items = items.collect::<Result<_>>()?;
-        Ok(Page { items, next: page.next.map(|sort| sort.trim_start_matches(keys::FILE).to_owned()) })
-    }
-
-    pub async fn get(&self, caller: &Caller, project: &str, file: &str) -> Result<StoredFile> {
-        let project = self.core.project(caller, project, Permission::ReadFiles).await?.id;
-        let stored = self.stored(&project, file).await?;
-        Ok(stored.value.view(&stored.version))
-    }
-
-    async fn stored(&self, project: &ProjectId, file: &str) -> Result<Stored<FileRecord>> {
-        let id = FileId::parse(file).map_err(|_| Error::NotFound("file"))?;
-        self.core.read(&keys::file(project, &id)).await?.ok_or(Error::NotFound("file"))
-    }
-
-    /// A URL that downloads the file as an attachment, good for five minutes.
-    pub async fn content_url(&self, caller: &Caller, project: &str, file: &str) -> Result<Presigned> {
-        let project = self.core.project(caller, project, Permission::ReadFiles).await?.id;
-        let record = self.stored(&project, file).await?.value;
-        let name = record.path.parts().last().unwrap_or("file");
-        let what = PresignGet {
-            expires_in: DOWNLOAD_LIFE,
-            disposition: Some(attachment(name)),
-            content_type: Some(record.content_type.clone()),
-        };
-        Ok(self.core.blobs.presign_get(&blob_key(&project, &record.id)?, what).await?)
-    }
-
-    pub async fn delete(&self, caller: &Caller, project: &str, file: &str, expected: &Expected) -> Result<()> {
-        let project = self.core.project(caller, project, Permission::ManageFiles).await?.id;
-        let stored = self.stored(&project, file).await?;
-        expected.check(&etag(&stored.version), "file")?;
-        for _ in 0..ATTEMPTS_MAX {
-            let (mut usage, expect) = self.usage(&project).await?;
-            usage.bytes = usage.bytes.saturating_sub(stored.value.length);
-            let file_key = keys::file(&project, &stored.value.id);
-            let path_key = keys::file_path(&project, stored.value.path.as_str());
-            let writes = vec![
-                Write::Delete { key: file_key.clone(), expect: Expect::At(stored.version.clone()) },
-                Write::Delete { key: path_key, expect: Expect::Anything },
-                Write::put(keys::file_usage(&project), json!(usage), expect),
-            ];
-            let event = NewEvent::new(
-                "file.deleted",
-                format!("file/{}", stored.value.id),
-                json!({ "path": stored.value.path }),
-            );
-            match self.core.commit(&project, caller, &[event], writes).await {
-                Err(cloud::Error::ConditionFailed { key, .. }) if key == file_key.to_string() => {
-                    return Err(Error::PreconditionFailed("The file"));
-                }
-                Err(error) if error.is_condition_failed() => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    self.delete_blob(&project, Some(stored.value.id)).await;
-                    return Ok(());
-                }
-            }
-        }
-        Err(Error::Unavailable("The files area"))
-    }
-}
-
-/// The platform's key, never the client's: the path is only a name.
-fn blob_key(project: &ProjectId, file: &FileId) -> Result<BlobKey> {
-    Ok(BlobKey::parse(format!("projects/{project}/files/{file}"))?)
-}
-
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// `type/subtype` of token characters with plain parameters (RFC 9110, section 8.3.1), at most 200 bytes.
-fn is_media_type(raw: &str) -> bool {
-    let token =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
-    let essence = raw.split(';').next().unwrap_or_default();
-    let plain = raw.len() <= 200 && raw.bytes().all(|b| (0x20..0x7f).contains(&b));
-    plain && essence.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub.trim_end()))
-}
-
-/// `Content-Disposition: attachment` with an ASCII name and the real one (RFC 6266, section 4.3; RFC 8187).
-fn attachment(name: &str) -> String {
-    let ascii: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ') { c } else { '_' })
-        .collect();
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_cannot_break_out_of_its_header() {
-        let header = attachment("a\"\r\nX: y\u{202e}gpj.exe");
-        assert!(header.bytes().all(|b| (0x20..0x7f).contains(&b)), "{header}");
-        assert_eq!(header.matches('"').count(), 2);
-        assert!(header.ends_with("filename*=UTF-8''a%22%0D%0AX%3A%20y%E2%80%AEgpj.exe"));
-    }
-
-    #[test]
-    fn media_types_are_plain() {
-        for good in ["text/plain", "text/plain; charset=utf-8", "application/vnd.api+json", "image/svg+xml"] {
-            assert!(is_media_type(good), "{good}");
-        }
-        for bad in
-            ["", "text", "/x", "text/", "te xt/plain", "text/plain\r\nX: y", "text/pl\u{e4}in", &"a/b".repeat(100)]
-        {
-            assert!(!is_media_type(bad), "{bad}");
-        }
     }
 }
