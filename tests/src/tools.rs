@@ -22,7 +22,9 @@ pub fn fail(command: &mut Command) -> String {
     said(&output)
 }
 
-fn run(command: &mut Command) -> Output {
+/// Runs to the end, however it ends.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 

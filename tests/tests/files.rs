@@ -1,0 +1,323 @@
+//! The files area: large bodies over presigned URLs, what is refused, and boto3 as a signer of its own.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use workroom_tests::tools::{keys, python, succeed};
+use workroom_tests::{Client, Project, Team};
+
+const LARGE: u64 = 200 * 1024 * 1024;
+/// How much the platform's memory may grow while the large file passes (bytes): a small part of it.
+const GROWTH_MAX: u64 = 64 * 1024 * 1024;
+
+/// Bytes that do not compress and that are the same each time; never all in memory.
+struct Noise {
+    state: u64,
+    left: u64,
+}
+
+impl Noise {
+    fn new(length: u64) -> Self {
+        Self { state: 0x9e37_79b9_7f4a_7c15, left: length }
+    }
+}
+
+impl Read for Noise {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        for chunk in buffer[..length].chunks_mut(8) {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            chunk.copy_from_slice(&self.state.to_le_bytes()[..chunk.len()]);
+        }
+        self.left -= length as u64;
+        Ok(length)
+    }
+}
+
+fn digest(mut from: impl Read) -> (u64, String) {
+    let (mut hash, mut length, mut buffer) = (Sha256::new(), 0, vec![0; 256 * 1024]);
+    loop {
+        let read = from.read(&mut buffer).unwrap();
+        if read == 0 {
+            return (length, hex::encode(hash.finalize()));
+        }
+        hash.update(&buffer[..read]);
+        length += read as u64;
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into()
+}
+
+/// A line of `/proc/{pid}/status` (bytes).
+fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn upload(project: &Project, path: &str, length: u64, sha256: &str) -> Value {
+    let body = json!({"path": path, "length": length, "content_type": "application/octet-stream", "sha256": sha256});
+    project.client.post(&project.path("/uploads"), &body).expect(201).json()
+}
+
+/// The headers that must go along, without those that a client writes by itself.
+fn headers(presigned: &Value) -> Vec<(String, String)> {
+    let all = presigned["headers"].as_object().unwrap().iter();
+    all.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+}
+
+fn complete(project: &Project, upload: &Value) -> workroom_tests::Answer {
+    let path = project.path(&format!("/uploads/{}/completion", upload["id"].as_str().unwrap()));
+    project.client.post(&path, &json!({}))
+}
+
+fn files(project: &Project) -> Vec<Value> {
+    project.client.get(&project.path("/files")).expect(200).json()["items"].as_array().unwrap().clone()
+}
+
+fn content_url(project: &Project, file: &Value) -> String {
+    let path = project.path(&format!("/files/{}/content", file["id"].as_str().unwrap()));
+    project.client.get(&path).expect(200).json()["url"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn two_hundred_megabytes_go_up_and_come_down_in_bounded_memory() {
+    let team = Team::start();
+    let project = team.project("large", "empty");
+    let (_, sha256) = digest(Noise::new(LARGE));
+    let waiting = upload(&project, "films/large.bin", LARGE, &sha256);
+    assert_eq!(files(&project), Vec::<Value>::new(), "nothing is shown before it has arrived");
+    complete(&project, &waiting).expect(409);
+
+    let before = memory(team.platform.pid(), "VmRSS:");
+    let put = &waiting["put"];
+    let mut request = ureq::http::Request::builder().method("PUT").uri(put["url"].as_str().unwrap());
+    for (name, value) in headers(put) {
+        request = request.header(name, value);
+    }
+    if request.headers_ref().unwrap().get("content-length").is_none() {
+        request = request.header("Content-Length", LARGE.to_string());
+    }
+    let mut noise = Noise::new(LARGE);
+    let mut answer = agent().run(request.body(ureq::SendBody::from_reader(&mut noise)).unwrap()).unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.body_mut().read_to_string().unwrap_or_default());
+
+    let file = complete(&project, &waiting).expect(201).json();
+    let again = complete(&project, &waiting);
+    assert_eq!((again.status, &again.json()), (200, &file), "completed twice is one file");
+    let listed = files(&project);
+    assert_eq!(listed, [file.clone()]);
+    assert_eq!(
+        (&file["path"], &file["length"], &file["sha256"]),
+        (&json!("films/large.bin"), &json!(LARGE), &json!(sha256))
+    );
+    let events = project.client.get(&project.path("/events?after=0&limit=100")).expect(200).json();
+    let completed = events["items"].as_array().unwrap().iter().filter(|e| e["type"] == "upload.completed").count();
+    assert_eq!(completed, 1);
+
+    let mut answer = agent().get(content_url(&project, &file)).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "application/octet-stream");
+    assert!(answer.headers()["content-disposition"].to_str().unwrap().contains("large.bin"));
+    assert_eq!(digest(answer.body_mut().as_reader()), (LARGE, sha256));
+
+    let peak = memory(team.platform.pid(), "VmHWM:");
+    assert!(peak < before + GROWTH_MAX, "from {before} to {peak} bytes");
+}
+
+#[test]
+fn curl_uploads_and_downloads_a_part() {
+    let team = Team::start();
+    let project = team.project("curl", "empty");
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source.bin");
+    let length = 5 * 1024 * 1024 + 3;
+    std::io::copy(&mut Noise::new(length), &mut std::fs::File::create(&source).unwrap()).unwrap();
+    let waiting = upload(&project, "source.bin", length, &digest(Noise::new(length)).1);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail-with-body", "--upload-file"]).arg(&source);
+    for (name, value) in headers(&waiting["put"]) {
+        curl.args(["--header", &format!("{name}: {value}")]);
+    }
+    succeed(curl.arg(waiting["put"]["url"].as_str().unwrap()));
+    let file = complete(&project, &waiting).expect(201).json();
+    let target = folder.path().join("target.bin");
+    let fetch = |extra: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail-with-body", "--output"]).arg(&target).args(extra);
+        succeed(curl.arg(content_url(&project, &file)));
+        std::fs::read(&target).unwrap()
+    };
+    let whole = std::fs::read(&source).unwrap();
+    assert!(fetch(&[]) == whole);
+    assert!(fetch(&["--range", "1000-4999"]) == whole[1000..5000]);
+}
+
+#[test]
+fn an_upload_that_is_not_what_was_signed_is_refused() {
+    let team = Team::start();
+    let project = team.project("refused", "empty");
+    let body = b"exactly these bytes".to_vec();
+    let sha256 = digest(&body[..]).1;
+    let waiting = upload(&project, "note.bin", body.len() as u64, &sha256);
+    let url = waiting["put"]["url"].as_str().unwrap().to_owned();
+    let signed = headers(&waiting["put"]);
+    let storage = Client::new("http://unused.invalid");
+    let put = |url: &str, change: Option<(&str, &str)>, body: &[u8]| -> u16 {
+        let mut all: Vec<(&str, &str)> = signed
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
+            .collect();
+        if let Some((name, value)) = change {
+            let found = all.iter_mut().find(|(signed, _)| signed.eq_ignore_ascii_case(name));
+            found.unwrap_or_else(|| panic!("{name} is not signed: {signed:?}")).1 = value;
+        }
+        storage.send("PUT", url, &all, Some(body)).status
+    };
+    let flip = |name: &str| {
+        let (before, value) = url.split_once(&format!("{name}=")).unwrap();
+        let first = if value.starts_with('1') { '2' } else { '1' };
+        format!("{before}{name}={first}{}", &value[1..])
+    };
+    let refused = |status: u16, why: &str| assert!([400, 403, 411].contains(&status), "{why}: {status}");
+    refused(put(&flip("X-Amz-Signature"), None, &body), "the signature");
+    refused(put(&flip("X-Amz-Date"), None, &body), "the date");
+    refused(put(&flip("X-Amz-Expires"), None, &body), "a longer life");
+    refused(put(&url.replace("/projects/", "/project2/"), None, &body), "another key");
+    refused(put(&url, Some(("content-type", "text/html")), &body), "the type");
+    let other = base64_of(&Sha256::digest(b"something else"));
+    refused(put(&url, Some(("x-amz-checksum-sha256", &other)), &body), "the checksum");
+    refused(put(&url, None, b"exactly those bytes"), "the body");
+    refused(put(&url, None, b"exactly these bytes and more"), "too long");
+    refused(put(&url, None, b"exactly"), "too short");
+    refused(storage.send("DELETE", &url, &[], None).status, "another method");
+    refused(storage.send("GET", &url, &[], None).status, "another method");
+    complete(&project, &waiting).expect(409);
+    assert_eq!(files(&project), Vec::<Value>::new(), "nothing of it arrived");
+    assert_eq!(put(&url, None, &body), 200, "what was signed is taken");
+    let file = complete(&project, &waiting).expect(201).json();
+    let get = content_url(&project, &file);
+    assert_eq!(storage.get(&get).expect(200).body, body);
+    refused(storage.get(&get.replace("X-Amz-Expires=300", "X-Amz-Expires=900")).status, "a longer life");
+    refused(storage.get(get.split('?').next().unwrap()).status, "no signature");
+
+    let much = json!({"path": "much.bin", "length": 6_u64 << 30, "content_type": "a/b", "sha256": sha256});
+    project.client.post(&project.path("/uploads"), &much).expect(413);
+    for bad in ["../up", "/root", "a//b", ".git/config"] {
+        let body = json!({"path": bad, "length": 1, "content_type": "a/b", "sha256": sha256});
+        let status = project.client.post(&project.path("/uploads"), &body).status;
+        assert!([400, 422].contains(&status), "{bad}: {status}");
+    }
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// A bucket of the user's own, and nothing else.
+const BUCKET_TEMPLATE: &str = "AWSTemplateFormatVersion: '2010-09-09'\nTransform: AWS::Serverless-2016-10-31\nResources:\n  \
+    Store: { Type: AWS::S3::Bucket }\nOutputs:\n  Store: { Value: !Ref Store }\n";
+
+/// A project with a bucket: its physical name and the stack's keys.
+fn bucket(team: &Team, slug: &str) -> (String, Value) {
+    let project = team.project(slug, "empty");
+    let head = project.client.get(&project.path("/commits?ref=main")).expect(200).json()["items"][0]["id"].clone();
+    let changes = json!([{"action": "put", "path": "template.yaml", "content": BUCKET_TEMPLATE}]);
+    let body = json!({"branch": "main", "expected_head": head, "message": "bucket", "changes": changes});
+    project.client.post(&project.path("/commits"), &body).expect(201);
+    let job = project.succeeded(project.deploy("dev", "main"));
+    let keys = project.client.post(&project.path("/environments/dev/credentials"), &json!({})).expect(200).json();
+    (job["result"]["outputs"]["Store"].as_str().unwrap().to_owned(), keys)
+}
+
+const BOTO: &str = r#"
+import hashlib, sys, time, urllib.error, urllib.request
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+endpoint, bucket, other, scratch = sys.argv[1:]
+s3 = boto3.client("s3", endpoint_url=endpoint, config=Config(signature_version="s3v4"))
+
+def status(url, method="GET", body=None, headers={}):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method)) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+def refused(call, code):
+    try:
+        call()
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+    else:
+        raise AssertionError("taken")
+
+s3.put_object(Bucket=bucket, Key="a/one.txt", Body=b"one", ContentType="text/plain")
+found = s3.get_object(Bucket=bucket, Key="a/one.txt")
+assert found["Body"].read() == b"one" and found["ContentType"] == "text/plain", found
+
+# Twenty megabytes go in parts and come in parts.
+noise = hashlib.shake_256(b"noise").digest(20 * 1024 * 1024)
+with open(scratch + "/up", "wb") as file:
+    file.write(noise)
+s3.upload_file(scratch + "/up", bucket, "a/parts.bin")
+s3.download_file(bucket, "a/parts.bin", scratch + "/down")
+assert open(scratch + "/down", "rb").read() == noise
+assert [o["Key"] for o in s3.list_objects_v2(Bucket=bucket, Prefix="a/")["Contents"]] == ["a/one.txt", "a/parts.bin"]
+
+key = "b/ä name+.txt"
+put = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": key, "ContentType": "text/plain"}, 60)
+assert status(put, "PUT", b"signed", {"Content-Type": "text/plain"})[0] == 200
+assert status(put, "PUT", b"signed", {"Content-Type": "text/html"})[0] == 403
+get = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}, 60)
+assert status(get) == (200, b"signed"), status(get)
+assert status(get[:-1] + ("0" if get[-1] != "0" else "1"))[0] == 403
+assert status(get, "DELETE")[0] == 403
+brief = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}, 1)
+time.sleep(2.5)
+code, said = status(brief)
+assert code == 403 and b"expired" in said, said
+
+refused(lambda: s3.get_object(Bucket=bucket, Key="absent"), "NoSuchKey")
+refused(lambda: s3.get_object(Bucket=other, Key="a/one.txt"), "NoSuchBucket")
+refused(lambda: s3.put_object(Bucket=other, Key="a/one.txt", Body=b"x"), "NoSuchBucket")
+assert other not in [b["Name"] for b in s3.list_buckets()["Buckets"]]
+keys = boto3.Session().get_credentials()
+wrong = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=keys.access_key,
+                     aws_secret_access_key="wrong", aws_session_token=keys.token)
+refused(lambda: wrong.get_object(Bucket=bucket, Key=key), "SignatureDoesNotMatch")
+"#;
+
+#[test]
+fn boto3_signs_for_a_stacks_bucket_and_reaches_no_other() {
+    let team = Team::start();
+    let (own, credentials) = bucket(&team, "store");
+    let (other, _) = bucket(&team, "neighbour");
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("check.py");
+    std::fs::write(&script, BOTO).unwrap();
+    boto(&script, &credentials, &[&endpoint(&credentials), &own, &other], folder.path());
+}
+
+fn endpoint(credentials: &Value) -> String {
+    credentials["endpoint"].as_str().unwrap().to_owned()
+}
+
+fn boto(script: &Path, credentials: &Value, arguments: &[&str], scratch: &Path) {
+    let mut command = python();
+    command.arg(script).args(arguments).arg(scratch).envs(keys(credentials));
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
+    succeed(command.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env("NO_PROXY", "*"));
+}
