@@ -128,7 +128,7 @@ impl Commits {
     /// Drafts past what fits into the commit's transaction. One that stays behind equals the committed file.
     async fn remove(&self, removals: Vec<Write>) {
         for removal in removals {
-            if let Err(error) = self.core.records.transact(vec![removal]).await {
+            if let Err(error) = self.core.ports.records.transact(vec![removal]).await {
                 tracing::warn!(%error, "a committed draft stays");
             }
         }

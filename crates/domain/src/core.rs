@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloud::{
-    Blobs, Clock, Entropy, Logs, Parameters, Queue, Record, RecordKey, Records, Sockets, StackLogs, Stacks, Version,
-};
+use cloud::{Ports, Record, RecordKey, Version};
 use git_store::GitStore;
 use identity::{Denied, Identity, Permission, ProjectId, decide};
 use serde::de::DeserializeOwned;
@@ -25,22 +23,10 @@ pub enum StarterSource {
 
 /// What a domain is made of.
 pub struct DomainSettings {
-    pub records: Arc<dyn Records>,
-    pub blobs: Arc<dyn Blobs>,
-    pub jobs_queue: Arc<dyn Queue>,
-    pub tail_queue: Arc<dyn Queue>,
-    pub sockets: Arc<dyn Sockets>,
-    /// The platform's own logs: those of jobs.
-    pub logs: Arc<dyn Logs>,
-    /// The logs of users' functions.
-    pub stack_logs: StackLogs,
-    pub parameters: Arc<dyn Parameters>,
-    pub stacks: Arc<dyn Stacks>,
+    pub ports: Ports,
     pub git: GitStore,
     pub identity: Arc<Identity>,
     pub starters: StarterSource,
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
     pub quotas: Quotas,
 }
 
@@ -74,43 +60,19 @@ impl Default for Quotas {
 
 /// The ports and the journal, shared by every part.
 pub(crate) struct Core {
-    pub records: Arc<dyn Records>,
-    pub blobs: Arc<dyn Blobs>,
-    pub jobs_queue: Arc<dyn Queue>,
-    pub tail_queue: Arc<dyn Queue>,
-    pub sockets: Arc<dyn Sockets>,
-    pub logs: Arc<dyn Logs>,
-    pub stack_logs: StackLogs,
-    pub stacks: Arc<dyn Stacks>,
+    pub ports: Ports,
     pub git: GitStore,
     pub identity: Arc<Identity>,
     pub starters: StarterSource,
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
     pub quotas: Quotas,
     pub journal: Journal,
 }
 
 impl Core {
     pub(crate) fn new(settings: DomainSettings) -> Self {
-        let journal = Journal::new(settings.records.clone(), settings.clock.clone(), settings.entropy.clone());
-        Self {
-            records: settings.records,
-            blobs: settings.blobs,
-            jobs_queue: settings.jobs_queue,
-            tail_queue: settings.tail_queue,
-            sockets: settings.sockets,
-            logs: settings.logs,
-            stack_logs: settings.stack_logs,
-            stacks: settings.stacks,
-            git: settings.git,
-            identity: settings.identity,
-            starters: settings.starters,
-            clock: settings.clock,
-            entropy: settings.entropy,
-            quotas: settings.quotas,
-            journal,
-        }
+        let DomainSettings { ports, git, identity, starters, quotas } = settings;
+        let journal = Journal::new(ports.records.clone(), ports.clock.clone(), ports.entropy.clone());
+        Self { ports, git, identity, starters, quotas, journal }
     }
 
     /// The project that `raw` (slug or id) names, if the caller may do this in it. A project that the caller may
@@ -150,7 +112,7 @@ impl Core {
             return Ok(Some(id));
         }
         let Ok(slug) = Slug::parse(raw) else { return Ok(None) };
-        let named = self.records.get(&keys::slug(&slug)).await?;
+        let named = self.ports.records.get(&keys::slug(&slug)).await?;
         Ok(named.and_then(|record| ProjectId::parse(record.value.get("project")?.as_str()?).ok()))
     }
 
@@ -166,14 +128,14 @@ impl Core {
     }
 
     pub(crate) async fn read<T: DeserializeOwned>(&self, key: &RecordKey) -> Result<Option<Stored<T>>> {
-        match self.records.get(key).await? {
+        match self.ports.records.get(key).await? {
             None => Ok(None),
             Some(record) => Ok(Some(Stored { value: decode(&record)?, version: record.version })),
         }
     }
 
     pub(crate) fn ulid(&self) -> String {
-        self.entropy.ulid(self.clock.now())
+        self.ports.entropy.ulid(self.ports.clock.now())
     }
 }
 

@@ -100,7 +100,7 @@ impl Drafts {
             descending: false,
             limit: query.limit(),
         };
-        let page = self.core.records.query(range).await?;
+        let page = self.core.ports.records.query(range).await?;
         let drafts = page.records.iter().map(|r| crate::core::decode::<DraftRecord>(r).map(DraftRecord::view));
         let items = drafts.collect::<Result<_>>()?;
         Ok(Page { items, next: page.next.map(|sort| sort[prefix.len()..].to_owned()) })
@@ -155,7 +155,7 @@ impl Drafts {
         save: &SaveDraft,
         sha256: Sha256Digest,
     ) -> DraftRecord {
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         let mut history: Vec<_> =
             found.iter().flat_map(|s| [&[s.value.sha256], &s.value.history[..]].concat()).collect();
         history.truncate(HISTORY_MAX);
@@ -194,7 +194,7 @@ impl Drafts {
         };
         let mut count = 0;
         loop {
-            let page = self.core.records.query(range.clone()).await?;
+            let page = self.core.ports.records.query(range.clone()).await?;
             count += page.records.len();
             if count >= most {
                 return Err(Error::Quota(format!("A branch has at most {most} drafts of one person.").into()));
@@ -213,7 +213,7 @@ impl Drafts {
             sha256: Some(sha256),
             ..PutOptions::default()
         };
-        match self.core.blobs.put(&blob_key(project, sha256)?, bytes, options).await {
+        match self.core.ports.blobs.put(&blob_key(project, sha256)?, bytes, options).await {
             Err(error) if !error.is_condition_failed() => Err(error.into()),
             _ => Ok(()),
         }
@@ -259,7 +259,7 @@ pub(crate) async fn find(
 }
 
 pub(crate) async fn content(core: &Core, project: &ProjectId, draft: &DraftRecord) -> Result<Bytes> {
-    let blob = core.blobs.get(&blob_key(project, draft.sha256)?, None).await?;
+    let blob = core.ports.blobs.get(&blob_key(project, draft.sha256)?, None).await?;
     let most = usize::try_from(draft.length).unwrap_or(usize::MAX);
     Ok(cloud::collect(blob, most).await?)
 }

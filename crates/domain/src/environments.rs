@@ -110,7 +110,7 @@ pub struct Environments {
 
 /// The names of a project's environments; for the purge.
 pub(crate) async fn names(core: &Core, project: &ProjectId) -> Result<Vec<EnvironmentName>> {
-    let page = core.records.query(all(project, None, 1_000)).await?;
+    let page = core.ports.records.query(all(project, None, 1_000)).await?;
     let records = page.records.iter().map(crate::core::decode::<EnvironmentRecord>);
     records.map(|record| record.map(|r| r.name)).collect()
 }
@@ -133,7 +133,7 @@ impl Environments {
     pub async fn list(&self, caller: &Caller, project: &str, query: &PageQuery) -> Result<Page<Environment>> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
         let after = query.after(keys::ENVIRONMENT, |raw| EnvironmentName::parse(raw).is_ok())?;
-        let page = self.core.records.query(all(&project.id, after, query.limit())).await?;
+        let page = self.core.ports.records.query(all(&project.id, after, query.limit())).await?;
         let view = |record: &cloud::Record| {
             crate::core::decode::<EnvironmentRecord>(record).map(|value| value.view(&project, &record.version))
         };
@@ -227,7 +227,7 @@ impl Environments {
             outputs: BTreeMap::new(),
             unsupported: Vec::new(),
             job: Some(job.clone()),
-            updated: self.core.clock.now(),
+            updated: self.core.ports.clock.now(),
         }
     }
 
@@ -253,7 +253,7 @@ impl Environments {
     pub(crate) async fn running(&self, project: &Project, name: &str) -> Result<(StackName, Stack)> {
         let stored = self.stored(&project.id, name).await?;
         let stack = stack::stack_name(&project.slug, &stored.value.name)?;
-        let found = self.core.stacks.describe(&stack).await?;
+        let found = self.core.ports.stacks.describe(&stack).await?;
         Ok((stack, found.ok_or(Error::NotFound("environment"))?))
     }
 
@@ -273,7 +273,7 @@ impl Environments {
         if payload.len() > FUNCTION_PAYLOAD_MAX {
             return Err(Error::TooLarge(format!("An event has at most {FUNCTION_PAYLOAD_MAX} bytes.").into()));
         }
-        match self.core.stacks.invoke(Invoke { stack, function, payload }).await {
+        match self.core.ports.stacks.invoke(Invoke { stack, function, payload }).await {
             Err(cloud::Error::NotFound(_)) => Err(Error::NotFound("function")),
             Err(cloud::Error::Invalid(text)) => Err(Error::invalid("event", text)),
             other => Ok(other?),
@@ -299,7 +299,7 @@ impl Environments {
     pub async fn credentials(&self, caller: &Caller, project: &str, name: &str) -> Result<Credentials> {
         let project = self.guarded(caller, project, name, Permission::Invoke).await?;
         let (stack, _) = self.running(&project, name).await?;
-        let keys = self.core.stacks.credentials(&stack, CREDENTIALS_LIFE).await?;
+        let keys = self.core.ports.stacks.credentials(&stack, CREDENTIALS_LIFE).await?;
         let event = NewEvent::new("environment.credentials_issued", format!("environment/{name}"), json!({}));
         self.core.commit(&project.id, caller, &[event], Vec::new()).await?;
         Ok(keys)
@@ -334,7 +334,7 @@ impl Environments {
         record.url = stack.url.clone();
         record.outputs = stack.outputs.clone();
         record.unsupported = stack.unsupported.clone();
-        record.updated = self.core.clock.now();
+        record.updated = self.core.ports.clock.now();
         let write = Write::put(keys::environment(&lease.project, name), json!(record), Expect::At(stored.version));
         let detail = json!({ "environment": name, "release": release.id, "commit": release.commit, "url": record.url });
         let event = NewEvent::new("release.published", format!("environment/{name}"), detail);
@@ -345,7 +345,7 @@ impl Environments {
     /// For the worker: takes the environment down, then ends the job together with its record.
     pub(crate) async fn take_down(&self, lease: &Lease, name: &EnvironmentName) -> Result<Job> {
         let target = self.target(lease, name).await?;
-        self.core.stacks.delete(&target.stack).await?;
+        self.core.ports.stacks.delete(&target.stack).await?;
         let write = Write::Delete { key: keys::environment(&lease.project, name), expect: Expect::Anything };
         let event = NewEvent::new("environment.removed", format!("environment/{name}"), json!({ "environment": name }));
         let jobs = Jobs::new(self.core.clone());

@@ -223,7 +223,7 @@ impl Events {
                 descending: false,
                 limit: limit - events.len(),
             };
-            let page = self.core.records.query(query).await?;
+            let page = self.core.ports.records.query(query).await?;
             for record in page.records {
                 events.push(crate::core::decode(&record)?);
             }
@@ -236,7 +236,7 @@ impl Events {
 
     /// The newest sequence with the token of the head record; `(0, None)` when nothing has happened yet.
     pub(crate) async fn head(&self, project: &ProjectId) -> Result<(u64, Option<Version>)> {
-        let head = self.core.records.get(&keys::event_head(project)).await?;
+        let head = self.core.ports.records.get(&keys::event_head(project)).await?;
         Ok(head.map_or((0, None), |record| (sequence_of(&record.value), Some(record.version))))
     }
 }

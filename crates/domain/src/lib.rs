@@ -98,12 +98,12 @@ impl Domain {
 
     /// Where artifacts and files lie; for the worker.
     pub fn blobs(&self) -> &Arc<dyn cloud::Blobs> {
-        &self.core.blobs
+        &self.core.ports.blobs
     }
 
     /// Where releases run; for the worker.
     pub fn stacks(&self) -> &Arc<dyn cloud::Stacks> {
-        &self.core.stacks
+        &self.core.ports.stacks
     }
 
     pub fn identity(&self) -> &Arc<identity::Identity> {
@@ -111,7 +111,7 @@ impl Domain {
     }
 
     pub fn clock(&self) -> &Arc<dyn cloud::Clock> {
-        &self.core.clock
+        &self.core.ports.clock
     }
 
     /// For the worker: runs and ends the jobs that the domain does by itself (`Remove`, `Purge`). `None` for those

@@ -73,7 +73,7 @@ impl ProjectPolicy<'_> {
     /// A draft that has changed since it was read will not become what it was: no attempt can succeed.
     async fn check_fresh(&self, write: &Write) -> Result<(), cloud::Error> {
         if let Write::Delete { key, expect: cloud::Expect::At(version) } = write {
-            let now = self.core.records.get(key).await?;
+            let now = self.core.ports.records.get(key).await?;
             if now.is_none_or(|record| record.version != *version) {
                 return Err(cloud::Error::Stale("The draft"));
             }

@@ -128,7 +128,7 @@ impl Projects {
             None => Vec::new(),
         };
         self.refuse_too_many(caller).await?;
-        if self.core.records.get(&keys::slug(&record.slug)).await?.is_some() {
+        if self.core.ports.records.get(&keys::slug(&record.slug)).await?.is_some() {
             return Err(slug_taken());
         }
         let repository = repository(&record.id)?;
@@ -160,7 +160,7 @@ impl Projects {
 
     /// Removes what a creation that lost its slug has left; what stays behind on a failure is garbage, not damage.
     async fn undo(&self, record: &ProjectRecord, repository: &RepositoryId) {
-        let unclear = self.core.records.get(&keys::project(&record.id)).await;
+        let unclear = self.core.ports.records.get(&keys::project(&record.id)).await;
         if matches!(unclear, Ok(None))
             && let Err(error) = self.core.git.delete(repository).await
         {
@@ -175,7 +175,7 @@ impl Projects {
         let prod = EnvironmentName::parse("prod")?;
         Ok(ProjectRecord {
             v: 1,
-            id: ProjectId::generate(&*self.core.clock, &*self.core.entropy),
+            id: ProjectId::generate(&*self.core.ports.clock, &*self.core.ports.entropy),
             slug: Slug::parse(new.slug.as_str())?,
             name: checked_text("name", &new.name, 1, NAME_CHARS_MAX)?,
             description: checked_text(
@@ -187,7 +187,7 @@ impl Projects {
             default_branch,
             protected_branches: Vec::new(),
             protected_environments: vec![prod],
-            created: self.core.clock.now(),
+            created: self.core.ports.clock.now(),
             created_by: caller.principal.account.to_string(),
             deleted: false,
         })
@@ -294,8 +294,9 @@ impl Projects {
             return Err(Error::conflict("The project is not deleted."));
         }
         for environment in crate::environments::names(&self.core, project).await? {
-            self.core.stacks.delete(&crate::stack::stack_name(&record.slug, &environment)?).await?;
+            self.core.ports.stacks.delete(&crate::stack::stack_name(&record.slug, &environment)?).await?;
             self.core
+                .ports
                 .records
                 .transact(vec![Write::Delete {
                     key: keys::environment(project, &environment),
@@ -308,24 +309,29 @@ impl Projects {
         self.core.git.delete(&repository(project)?).await.map_err(|e| Error::git(e, "project", "project"))?;
         self.remove_blobs(&format!("projects/{project}/")).await?;
         self.core
+            .ports
             .logs
             .delete_group(&crate::jobs::log_group(project))
             .await
             .or_else(|e| if e.is_not_found() { Ok(()) } else { Err(e) })?;
         let slug = keys::slug(&record.slug);
-        if let Some(named) = self.core.records.get(&slug).await?
+        if let Some(named) = self.core.ports.records.get(&slug).await?
             && named.value["project"] == project.as_str()
         {
-            self.core.records.transact(vec![Write::Delete { key: slug, expect: Expect::At(named.version) }]).await?;
+            self.core
+                .ports
+                .records
+                .transact(vec![Write::Delete { key: slug, expect: Expect::At(named.version) }])
+                .await?;
         }
         Ok(())
     }
 
     async fn remove_blobs(&self, prefix: &str) -> Result<()> {
         loop {
-            let page = self.core.blobs.list(prefix, None, 500).await?;
+            let page = self.core.ports.blobs.list(prefix, None, 500).await?;
             for blob in &page.blobs {
-                self.core.blobs.delete(&blob.key).await?;
+                self.core.ports.blobs.delete(&blob.key).await?;
             }
             if page.next.is_none() {
                 return Ok(());

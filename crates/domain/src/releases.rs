@@ -98,7 +98,7 @@ impl Releases {
             descending: true,
             limit: query.limit(),
         };
-        let page = self.core.records.query(range).await?;
+        let page = self.core.ports.records.query(range).await?;
         let items = page.records.iter().map(|r| crate::core::decode::<ReleaseRecord>(r).map(|r| r.release));
         let items = items.collect::<Result<_>>()?;
         Ok(Page { items, next: page.next.map(|sort| sort.trim_start_matches(keys::RELEASE).to_owned()) })
@@ -109,7 +109,7 @@ impl Releases {
         let project = self.core.project(caller, project, Permission::ReadFiles).await?;
         let sha256 = Sha256Digest::parse_hex(digest).map_err(|_| Error::NotFound("artifact"))?;
         let key = artifact_key(&project.id, sha256)?;
-        match self.core.blobs.head(&key).await {
+        match self.core.ports.blobs.head(&key).await {
             Err(error) if error.is_not_found() => return Err(Error::NotFound("artifact")),
             other => other?,
         };
@@ -118,14 +118,14 @@ impl Releases {
             disposition: Some(format!("attachment; filename=\"{sha256}.zip\"")),
             content_type: Some("application/zip".into()),
         };
-        Ok(self.core.blobs.presign_get(&key, what).await?)
+        Ok(self.core.ports.blobs.presign_get(&key, what).await?)
     }
 
     /// For the worker: keeps what it built, so that a deploy of the same commit need not build again.
     pub async fn remember_build(&self, lease: &Lease, commit: &str, build: &Build) -> Result<()> {
         let record = BuildRecord { v: 1, job: lease.job.clone(), build: build.clone() };
         let key = keys::build_of(&lease.project, commit);
-        self.core.records.transact(vec![Write::put(key, json!(record), Expect::Anything)]).await?;
+        self.core.ports.records.transact(vec![Write::put(key, json!(record), Expect::Anything)]).await?;
         Ok(())
     }
 
@@ -155,12 +155,12 @@ impl Releases {
             build: build.clone(),
             artifacts,
             parameters_version,
-            created: self.core.clock.now(),
+            created: self.core.ports.clock.now(),
             created_by: job.requested_by,
         };
         let record = ReleaseRecord { v: 1, release: release.clone() };
         let key = keys::release(&lease.project, &id);
-        match self.core.records.transact(vec![Write::put(key, json!(record), Expect::Absent)]).await {
+        match self.core.ports.records.transact(vec![Write::put(key, json!(record), Expect::Absent)]).await {
             Err(error) if error.is_condition_failed() => {
                 self.get(&lease.project, &id).await?.ok_or(Error::NotFound("release"))
             }

@@ -116,7 +116,7 @@ pub(crate) fn signature(core: &Core, caller: &Caller) -> Signature {
     Signature {
         name: caller.principal.name.to_string(),
         email: caller.principal.email.to_string(),
-        at: core.clock.now(),
+        at: core.ports.clock.now(),
         offset_minutes: 0,
     }
 }
@@ -204,7 +204,7 @@ async fn blob_list(core: &Core) -> Result<Vec<Starter>> {
     let mut starters: Vec<Starter> = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let page = core.blobs.list("starters/", after.as_deref(), 1000).await?;
+        let page = core.ports.blobs.list("starters/", after.as_deref(), 1000).await?;
         for blob in &page.blobs {
             let rest = blob.key.as_str().trim_start_matches("starters/");
             let Some((name, _)) = rest.split_once('/') else { continue };
@@ -220,7 +220,7 @@ async fn blob_list(core: &Core) -> Result<Vec<Starter>> {
 }
 
 async fn blob_title(core: &Core, name: &str) -> Result<String> {
-    match core.blobs.get(&BlobKey::parse(format!("starters/{name}/README.md"))?, None).await {
+    match core.ports.blobs.get(&BlobKey::parse(format!("starters/{name}/README.md"))?, None).await {
         Ok(blob) => Ok(title(&String::from_utf8_lossy(&cloud::collect(blob, BYTES_MAX).await?), name)),
         Err(error) if error.is_not_found() => Ok(name.into()),
         Err(error) => Err(error.into()),
@@ -229,10 +229,10 @@ async fn blob_title(core: &Core, name: &str) -> Result<String> {
 
 async fn blob_files(core: &Core, name: &str) -> Result<Vec<StarterFile>> {
     let prefix = format!("starters/{name}/");
-    let page = core.blobs.list(&prefix, None, 1000).await?;
+    let page = core.ports.blobs.list(&prefix, None, 1000).await?;
     let mut files = Vec::with_capacity(page.blobs.len());
     for meta in page.blobs {
-        let bytes = cloud::collect(core.blobs.get(&meta.key, None).await?, BYTES_MAX).await?;
+        let bytes = cloud::collect(core.ports.blobs.get(&meta.key, None).await?, BYTES_MAX).await?;
         let executable = bytes.starts_with(b"#!");
         add(&mut files, &meta.key.as_str()[prefix.len()..], bytes, executable)?;
     }

@@ -41,20 +41,10 @@ impl App {
             cache_bytes_max: places.pack_cache_max,
         })?;
         let domain = Arc::new(Domain::new(DomainSettings {
-            records: ports.records,
-            blobs: ports.blobs,
-            jobs_queue: ports.jobs_queue,
-            tail_queue: ports.tail_queue,
-            sockets: ports.sockets,
-            logs: ports.logs,
-            stack_logs: ports.stack_logs,
-            parameters: ports.parameters,
-            stacks: ports.stacks,
+            ports,
             git,
             identity: identity.clone(),
             starters: places.starters,
-            clock: ports.clock,
-            entropy: ports.entropy,
             quotas: Quotas::default(),
         }));
         Ok(Self { identity, domain, config: Arc::new(config), records, clock, entropy })

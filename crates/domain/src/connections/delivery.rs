@@ -26,7 +26,7 @@ impl Connections {
                 limit: SUBSCRIBERS_PAGE,
                 ..RangeQuery::default()
             };
-            let page = self.core.records.query(range).await?;
+            let page = self.core.ports.records.query(range).await?;
             let project = &project;
             futures::stream::iter(page.records)
                 .map(|record| async move { self.deliver_to(project, record, event).await })
@@ -42,7 +42,8 @@ impl Connections {
 
     async fn deliver_to(&self, project: &ProjectId, stored: Record, event: &EventEnvelope) -> Result<()> {
         let mut record: SubscriptionRecord = crate::core::decode(&stored)?;
-        let replaying = record.phase == Phase::Replaying && self.core.clock.now().since(record.since) < REPLAY_LIFE;
+        let replaying =
+            record.phase == Phase::Replaying && self.core.ports.clock.now().since(record.since) < REPLAY_LIFE;
         if replaying || record.delivered >= event.sequence {
             return Ok(());
         }
@@ -54,7 +55,7 @@ impl Connections {
         }
         record.phase = Phase::Live;
         let write = self.kept(stored.key, json!(record), Expect::At(stored.version));
-        match self.core.records.transact(vec![write]).await {
+        match self.core.ports.records.transact(vec![write]).await {
             // Another delivery, a new subscription or the end of this one came first.
             Err(error) if !error.is_condition_failed() => Err(error.into()),
             _ => Ok(()),
@@ -119,7 +120,7 @@ impl Connections {
                 limit: SUBSCRIBERS_PAGE,
                 ..RangeQuery::default()
             };
-            let page = self.core.records.query(range).await?;
+            let page = self.core.ports.records.query(range).await?;
             for stored in &page.records {
                 let record: SubscriptionRecord = crate::core::decode(stored)?;
                 if record.account == *account {

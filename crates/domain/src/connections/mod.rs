@@ -82,9 +82,10 @@ impl Connections {
 
     /// Notes a new connection of a proven principal.
     pub async fn open(&self, connection: &ConnectionId, principal: &Principal) -> Result<()> {
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         let record = ConnectionRecord { v: 1, context: principal.to_context(), opened: now };
         self.core
+            .ports
             .records
             .transact(vec![self.kept(keys::connection(&connection.0), json!(record), Expect::Anything)])
             .await?;
@@ -93,7 +94,7 @@ impl Connections {
 
     /// A write of something that is of no use once the connection must be closed.
     fn kept(&self, key: cloud::RecordKey, value: Value, expect: Expect) -> Write {
-        let expires = Some(self.core.clock.now().plus(SOCKET_LIFE_MAX + Duration::from_secs(600)));
+        let expires = Some(self.core.ports.clock.now().plus(SOCKET_LIFE_MAX + Duration::from_secs(600)));
         Write::Put { key, value, expect, expires }
     }
 
@@ -104,7 +105,7 @@ impl Connections {
             if let Some(project) = project_of(&record) {
                 writes.push(Write::Delete { key: keys::subscriber(&project, &connection.0), expect: Expect::Anything });
             }
-            self.core.records.transact(writes).await?;
+            self.core.ports.records.transact(writes).await?;
         }
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Connections {
             limit: 200,
             ..RangeQuery::default()
         };
-        Ok(self.core.records.query(range).await?.records)
+        Ok(self.core.ports.records.query(range).await?.records)
     }
 
     /// Who is at the other end; `Error::NotFound` when the connection is not open, or its account is disabled.
@@ -148,14 +149,14 @@ impl Connections {
             account: caller.principal.account.clone(),
             phase: Phase::Replaying,
             delivered: after,
-            since: self.core.clock.now(),
+            since: self.core.ports.clock.now(),
         };
         let key = keys::subscriber(&project.id, &connection.0);
         let writes = vec![
             self.kept(key, json!(record), Expect::Anything),
             self.kept(keys::connection_project(&connection.0, &project.id), json!({}), Expect::Anything),
         ];
-        let versions = self.core.records.transact(writes).await?;
+        let versions = self.core.ports.records.transact(writes).await?;
         let version = versions.into_iter().next().flatten().ok_or(Error::Unavailable("The store"))?;
         let told = json!({ "type": "subscribed", "project": project.id, "slug": project.slug, "after": after });
         self.post(connection, &told).await?;
@@ -203,7 +204,7 @@ impl Connections {
                 },
                 self.kept(key, json!(record), Expect::At(version.clone())),
             ];
-            match self.core.records.transact(writes).await {
+            match self.core.ports.records.transact(writes).await {
                 // Unsubscribed, or subscribed again, meanwhile.
                 Err(cloud::Error::ConditionFailed { key, .. }) if key == own => return Ok(record.delivered),
                 Err(error) if error.is_condition_failed() => {}
@@ -223,7 +224,7 @@ impl Connections {
     async fn drop_subscription(&self, connection: &ConnectionId, project: &ProjectId) -> Result<()> {
         let keys = [keys::subscriber(project, &connection.0), keys::connection_project(&connection.0, project)];
         let writes = keys.map(|key| Write::Delete { key, expect: Expect::Anything });
-        self.core.records.transact(writes.into()).await?;
+        self.core.ports.records.transact(writes.into()).await?;
         Ok(())
     }
 
@@ -233,10 +234,10 @@ impl Connections {
         if text.len() > SOCKET_MESSAGE_MAX {
             return Err(Error::TooLarge("A socket message has at most 128 KiB.".into()));
         }
-        match self.core.sockets.post(connection, Bytes::from(text)).await {
+        match self.core.ports.sockets.post(connection, Bytes::from(text)).await {
             Err(cloud::Error::Unavailable(_)) => {
                 // It does not read. Better a clean reconnect from its cursor than a growing buffer.
-                self.core.sockets.close(connection).await?;
+                self.core.ports.sockets.close(connection).await?;
                 Ok(Posted::Gone)
             }
             other => Ok(other?),

@@ -74,7 +74,7 @@ impl Connections {
         let tail = self.core.ulid();
         let record = TailRecord { v: 1, target, cursor, start, runner: None };
         let key = keys::tail(&connection.0, &tail);
-        self.core.records.transact(vec![self.kept(key, json!(record), Expect::Absent)]).await?;
+        self.core.ports.records.transact(vec![self.kept(key, json!(record), Expect::Absent)]).await?;
         self.post(connection, &json!({ "type": "tailing", "tail": tail })).await?;
         self.send_tail(&TailMessage { connection: connection.clone(), tail: tail.clone() }).await?;
         Ok(tail)
@@ -82,7 +82,7 @@ impl Connections {
 
     async fn send_tail(&self, message: &TailMessage) -> Result<()> {
         let body = serde_json::to_string(message).map_err(|e| Error::internal("writing a tail message", e))?;
-        self.core.tail_queue.send(SendMessage { body, delay: Duration::ZERO }).await?;
+        self.core.ports.tail_queue.send(SendMessage { body, delay: Duration::ZERO }).await?;
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Connections {
             return Err(Error::invalid("tail", "A tail's id has 26 characters of 0-9 and A-Z."));
         }
         let key = keys::tail(&connection.0, tail);
-        self.core.records.transact(vec![Write::Delete { key, expect: Expect::Anything }]).await?;
+        self.core.ports.records.transact(vec![Write::Delete { key, expect: Expect::Anything }]).await?;
         Ok(())
     }
 
@@ -110,8 +110,8 @@ impl Connections {
     pub async fn run_tail(&self, message: &TailMessage) -> Result<()> {
         let runner = self.core.ulid();
         let Some(mut version) = self.take_tail(message, &runner).await? else { return Ok(()) };
-        let began = self.core.clock.now();
-        while self.core.clock.now().since(began) < SLICE {
+        let began = self.core.ports.clock.now();
+        while self.core.ports.clock.now().since(began) < SLICE {
             match self.step(message, &runner, version).await? {
                 Step::On(next) => version = next,
                 Step::Over => return Ok(()),
@@ -124,7 +124,7 @@ impl Connections {
     async fn take_tail(&self, message: &TailMessage, runner: &str) -> Result<Option<Version>> {
         let key = keys::tail(&message.connection.0, &message.tail);
         let Some(stored) = self.core.read::<TailRecord>(&key).await? else { return Ok(None) };
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         let mut record = stored.value;
         if record.runner.as_ref().is_some_and(|(_, at)| now.since(*at) < RUNNER_LIFE) {
             return Ok(None);
@@ -136,7 +136,7 @@ impl Connections {
     /// Writes the tail; `None` when someone else has moved or ended it.
     async fn move_tail(&self, message: &TailMessage, record: &TailRecord, at: Version) -> Result<Option<Version>> {
         let key = keys::tail(&message.connection.0, &message.tail);
-        match self.core.records.transact(vec![self.kept(key, json!(record), Expect::At(at))]).await {
+        match self.core.ports.records.transact(vec![self.kept(key, json!(record), Expect::At(at))]).await {
             Err(error) if error.is_condition_failed() => Ok(None),
             other => Ok(other?.into_iter().next().flatten()),
         }
@@ -172,7 +172,7 @@ impl Connections {
         let was_over = self.is_over(&record.target).await?;
         let query =
             LogsQuery { cursor: record.cursor.clone(), start: record.start, limit: Some(LINES_MAX), wait: WAIT };
-        let began = self.core.clock.now();
+        let began = self.core.ports.clock.now();
         let read = match logs::read(&source, &query).await {
             Err(Error::Invalid { .. }) => return self.end_tail(message, "The cursor is not one of this log.").await,
             other => other?,
@@ -180,7 +180,7 @@ impl Connections {
         if read.lines.is_empty() && was_over {
             return self.end_tail(message, "The log is complete.").await;
         }
-        if read.lines.is_empty() && self.core.clock.now().since(began) < Duration::from_millis(200) {
+        if read.lines.is_empty() && self.core.ports.clock.now().since(began) < Duration::from_millis(200) {
             // The log does not exist yet: its reads do not wait.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -188,7 +188,7 @@ impl Connections {
             return Ok(Step::Over);
         }
         record.cursor = Some(read.next);
-        record.runner = Some((runner.to_owned(), self.core.clock.now()));
+        record.runner = Some((runner.to_owned(), self.core.ports.clock.now()));
         Ok(self.move_tail(message, &record, version).await?.map_or(Step::Over, Step::On))
     }
 

@@ -95,7 +95,7 @@ impl Files {
     async fn delete_blob(&self, project: &ProjectId, file: Option<FileId>) {
         let Some(file) = file else { return };
         let Ok(key) = blob_key(project, &file) else { return };
-        if let Err(error) = self.core.blobs.delete(&key).await {
+        if let Err(error) = self.core.ports.blobs.delete(&key).await {
             tracing::warn!(%file, %error, "the bytes of a file that is gone stay");
         }
     }
@@ -110,7 +110,7 @@ impl Files {
             descending: false,
             limit: query.limit(),
         };
-        let page = self.core.records.query(range).await?;
+        let page = self.core.ports.records.query(range).await?;
         let items = page.records.iter().map(|r| crate::core::decode::<FileRecord>(r).map(|f| f.view(&r.version)));
         let items = items.collect::<Result<_>>()?;
         Ok(Page { items, next: page.next.map(|sort| sort.trim_start_matches(keys::FILE).to_owned()) })
@@ -138,7 +138,7 @@ impl Files {
             disposition: Some(attachment(name)),
             content_type: Some(record.content_type.clone()),
         };
-        Ok(self.core.blobs.presign_get(&blob_key(&project, &record.id)?, what).await?)
+        Ok(self.core.ports.blobs.presign_get(&blob_key(&project, &record.id)?, what).await?)
     }
 
     /// Removes a file that is still the `expected` one, then its bytes.

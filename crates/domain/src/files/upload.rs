@@ -55,7 +55,7 @@ impl Files {
             content_type: record.content_type.clone(),
             sha256: record.sha256,
         };
-        let put = self.core.blobs.presign_put(&blob_key(&project, &record.id)?, what).await?;
+        let put = self.core.ports.blobs.presign_put(&blob_key(&project, &record.id)?, what).await?;
         let expires = record.expires.unwrap_or(record.created);
         Ok(Upload { id: record.id, path: record.path, expires, put })
     }
@@ -72,7 +72,7 @@ impl Files {
             return Err(Error::invalid("content_type", "A content type is like `text/plain; charset=utf-8`."));
         }
         let sha256 = Sha256Digest::parse_hex(&new.sha256);
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         Ok(FileRecord {
             v: 1,
             id: FileId::parse(self.core.ulid())?,
@@ -122,8 +122,8 @@ impl Files {
             limit: 200,
             ..RangeQuery::default()
         };
-        let now = self.core.clock.now();
-        for record in self.core.records.query(range).await?.records {
+        let now = self.core.ports.clock.now();
+        for record in self.core.ports.records.query(range).await?.records {
             let upload: FileRecord = crate::core::decode(&record)?;
             if upload.expires.is_none_or(|expires| expires.plus(UPLOAD_LIFE) > now) {
                 continue;
@@ -135,7 +135,7 @@ impl Files {
                 Write::Delete { key: record.key, expect: Expect::At(record.version) },
                 Write::put(keys::file_usage(project), json!(usage), expect),
             ];
-            match self.core.records.transact(writes).await {
+            match self.core.ports.records.transact(writes).await {
                 // Completed meanwhile, or dropped by another: the bytes are not ours to delete.
                 Err(error) if error.is_condition_failed() => {}
                 Err(error) => return Err(error.into()),
@@ -175,7 +175,7 @@ impl Files {
     }
 
     async fn check_arrived(&self, project: &ProjectId, upload: &FileRecord) -> Result<()> {
-        match self.core.blobs.head(&blob_key(project, &upload.id)?).await {
+        match self.core.ports.blobs.head(&blob_key(project, &upload.id)?).await {
             Err(error) if error.is_not_found() => Err(Error::conflict("The bytes have not arrived yet.")),
             Err(error) => Err(error.into()),
             Ok(meta) if meta.length != upload.length => {
@@ -194,12 +194,12 @@ impl Files {
     ) -> cloud::Result<Option<FileId>> {
         let id = upload.value.id.clone();
         let path_key = keys::file_path(project, upload.value.path.as_str());
-        let named = self.core.records.get(&path_key).await?;
+        let named = self.core.ports.records.get(&path_key).await?;
         let old: Option<FileId> = named.as_ref().and_then(|r| serde_json::from_value(r.value["file"].clone()).ok());
         let (mut usage, usage_expect) =
             self.usage(project).await.map_err(|e| cloud::Error::other("reading usage", e))?;
         usage.pending = usage.pending.saturating_sub(1);
-        let record = FileRecord { expires: None, created: self.core.clock.now(), ..upload.value };
+        let record = FileRecord { expires: None, created: self.core.ports.clock.now(), ..upload.value };
         let path_expect = named.map_or(Expect::Absent, |r| Expect::At(r.version));
         let mut writes = vec![
             Write::Delete { key: keys::upload(project, &id), expect: Expect::At(upload.version) },
@@ -207,7 +207,7 @@ impl Files {
             Write::put(path_key, json!({ "file": id }), path_expect),
         ];
         if let Some(old) = &old
-            && let Some(stored) = self.core.records.get(&keys::file(project, old)).await?
+            && let Some(stored) = self.core.ports.records.get(&keys::file(project, old)).await?
         {
             usage.bytes = usage.bytes.saturating_sub(stored.value["length"].as_u64().unwrap_or(0));
             writes.push(Write::Delete { key: stored.key, expect: Expect::At(stored.version) });

@@ -186,7 +186,7 @@ impl Jobs {
             descending: true,
             limit: query.limit(),
         };
-        let page = self.core.records.query(range).await?;
+        let page = self.core.ports.records.query(range).await?;
         let jobs = page.records.iter().map(|record| crate::core::decode::<JobRecord>(record).map(JobRecord::view));
         let items = jobs.collect::<Result<_>>()?;
         Ok(Page { items, next: page.next.map(|sort| sort.trim_start_matches(keys::JOB).to_owned()) })
@@ -236,7 +236,7 @@ impl Jobs {
         if new.kind != JobKind::Purge {
             self.refuse_too_many(project).await?;
         }
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         let id = new.id.clone();
         let record = JobRecord::queued(project.clone(), new, Author::of(caller), now);
         let open = json!({ "project": project, "job": id, "kind": record.kind.as_str() });
@@ -267,7 +267,7 @@ impl Jobs {
         let mut after = None;
         loop {
             let range = RangeQuery { partition: keys::OPEN_JOBS.into(), after, limit: 500, ..RangeQuery::default() };
-            let page = self.core.records.query(range).await?;
+            let page = self.core.ports.records.query(range).await?;
             open += page
                 .records
                 .iter()
@@ -291,9 +291,9 @@ impl Jobs {
         }
         self.send(project, job).await?;
         let mut record = stored.value;
-        record.sent = Some(self.core.clock.now());
+        record.sent = Some(self.core.ports.clock.now());
         let write = Write::put(keys::job(project, job), json!(record), Expect::At(stored.version));
-        match self.core.records.transact(vec![write]).await {
+        match self.core.ports.records.transact(vec![write]).await {
             Err(error) if !error.is_condition_failed() => Err(error.into()),
             // Lost to a worker that has the message already, or sent twice: a second message does nothing.
             _ => Ok(()),
@@ -303,7 +303,7 @@ impl Jobs {
     async fn send(&self, project: &ProjectId, job: &JobId) -> Result<()> {
         let body = JobMessage { project: project.clone(), job: job.clone() };
         let body = serde_json::to_string(&body).map_err(|e| Error::internal("writing a job message", e))?;
-        self.core.jobs_queue.send(SendMessage { body, delay: Duration::ZERO }).await?;
+        self.core.ports.jobs_queue.send(SendMessage { body, delay: Duration::ZERO }).await?;
         Ok(())
     }
 
@@ -319,7 +319,7 @@ impl Jobs {
             let stored = self.stored(project, job).await?;
             let was_open = !stored.value.state.is_final();
             let mut record = stored.value;
-            let Some(event) = change(&mut record, self.core.clock.now()) else { return Ok(record.view()) };
+            let Some(event) = change(&mut record, self.core.ports.clock.now()) else { return Ok(record.view()) };
             let mut writes = vec![Write::put(keys::job(project, job), json!(record), Expect::At(stored.version))];
             writes.extend(record.index_writes(was_open));
             match self.core.journal.commit(project, author, &[event], writes).await {

@@ -27,7 +27,7 @@ impl Jobs {
         loop {
             let range =
                 RangeQuery { partition: keys::OPEN_JOBS.into(), after, limit: SWEEP_PAGE, ..RangeQuery::default() };
-            let page = self.core.records.query(range).await?;
+            let page = self.core.ports.records.query(range).await?;
             for record in &page.records {
                 let open: JobMessage = crate::core::decode(record)?;
                 if let Err(error) = self.look_after(&open, &mut swept).await {
@@ -46,7 +46,7 @@ impl Jobs {
             Err(Error::NotFound(_)) => return Ok(()),
             other => other?.value,
         };
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         if now.since(record.created) > JOB_LIFE && !record.is_leased_at(now) {
             self.end_overdue(open, &record).await?;
             swept.ended += 1;
@@ -76,10 +76,10 @@ impl Jobs {
     async fn mark_sent(&self, open: &JobMessage) -> Result<()> {
         let stored = self.stored(&open.project, &open.job).await?;
         let mut record = stored.value;
-        record.sent = Some(self.core.clock.now());
+        record.sent = Some(self.core.ports.clock.now());
         let key = keys::job(&open.project, &open.job);
         let write = cloud::Write::put(key, serde_json::json!(record), cloud::Expect::At(stored.version));
-        match self.core.records.transact(vec![write]).await {
+        match self.core.ports.records.transact(vec![write]).await {
             Err(error) if !error.is_condition_failed() => Err(error.into()),
             _ => Ok(()),
         }

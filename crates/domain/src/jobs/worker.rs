@@ -88,7 +88,7 @@ impl Jobs {
         if !now.is_leased_by(&lease) {
             return Ok(Started::Busy);
         }
-        self.core.logs.ensure_group(&log_group(project), Some(LOG_RETENTION_DAYS)).await?;
+        self.core.ports.logs.ensure_group(&log_group(project), Some(LOG_RETENTION_DAYS)).await?;
         let attempt = taken.attempt;
         Ok(Started::Run(Box::new(taken), Lease { project: project.clone(), job: job.clone(), id: lease, attempt }))
     }
@@ -103,7 +103,7 @@ impl Jobs {
         let stored = self.stored(&lease.project, &lease.job).await?;
         let mut record = stored.value;
         let state = self.state_of(&record, lease);
-        let now = self.core.clock.now();
+        let now = self.core.ports.clock.now();
         let left = record.lease.as_ref().map(|held| held.until.since(now)).unwrap_or_default();
         if state == LeaseState::Lost || left > LEASE * 2 / 3 {
             return Ok(state);
@@ -111,7 +111,7 @@ impl Jobs {
         record.lease = Some(HeldLease { id: lease.id.clone(), until: now.plus(LEASE) });
         let key = keys::job(&lease.project, &lease.job);
         let write = Write::put(key, json!(record), Expect::At(stored.version));
-        match self.core.records.transact(vec![write]).await {
+        match self.core.ports.records.transact(vec![write]).await {
             // Someone changed the job in between; the next heartbeat, soon, sees how.
             Err(error) if error.is_condition_failed() => Ok(state),
             Err(error) => Err(error.into()),
@@ -145,7 +145,7 @@ impl Jobs {
 
     /// Appends lines to the job's log, in order. A line over 256 KiB is cut.
     pub async fn log(&self, lease: &Lease, lines: &[String]) -> Result<()> {
-        let at = self.core.clock.now();
+        let at = self.core.ports.clock.now();
         let group = log_group(&lease.project);
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -153,14 +153,14 @@ impl Jobs {
             let message = cut(line, LOG_EVENT_MAX - LOG_EVENT_OVERHEAD).to_owned();
             let size = message.len() + LOG_EVENT_OVERHEAD;
             if !batch.is_empty() && (batch.len() == LOG_BATCH_EVENTS_MAX || bytes + size > LOG_BATCH_MAX) {
-                self.core.logs.append(&group, lease.job.as_str(), std::mem::take(&mut batch)).await?;
+                self.core.ports.logs.append(&group, lease.job.as_str(), std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
             bytes += size;
             batch.push(LogEvent { at, message });
         }
         if !batch.is_empty() {
-            self.core.logs.append(&group, lease.job.as_str(), batch).await?;
+            self.core.ports.logs.append(&group, lease.job.as_str(), batch).await?;
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Jobs {
             if record.state.is_final() || !record.is_leased_by(&lease.id) {
                 return Err(Error::conflict("The job is no longer this worker's."));
             }
-            apply(&mut record, outcome.clone(), self.core.clock.now());
+            apply(&mut record, outcome.clone(), self.core.ports.clock.now());
             let author = record.author.clone();
             let mut writes = record.index_writes(true);
             writes.push(Write::put(keys::job(&lease.project, &lease.job), json!(record), Expect::At(stored.version)));

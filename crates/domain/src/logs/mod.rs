@@ -85,7 +85,7 @@ impl Logs {
         let id = JobId::parse(job).map_err(|_| Error::NotFound("job"))?;
         Jobs::new(self.core.clone()).find(&project.id, &id).await?;
         Ok(Source {
-            logs: self.core.logs.clone(),
+            logs: self.core.ports.logs.clone(),
             group: jobs::log_group(&project.id),
             stream: Some(id.to_string()),
             is_lambda: false,
@@ -102,7 +102,7 @@ impl Logs {
         let project = self.core.project(caller, project, Permission::ReadLogs).await?;
         let (stack, running) = Environments::new(self.core.clone()).running(&project, environment).await?;
         let group = find_function(&running, function)?.log_group.clone();
-        Ok(Source { logs: (self.core.stack_logs)(&stack), group, stream: None, is_lambda: true })
+        Ok(Source { logs: (self.core.ports.stack_logs)(&stack), group, stream: None, is_lambda: true })
     }
 }
 

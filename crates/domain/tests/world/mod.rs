@@ -6,7 +6,9 @@ pub mod ports;
 use std::path::Path;
 use std::sync::Arc;
 
-use cloud::{BlobKey, Blobs, Clock, DeployStack, Entropy, Logs, PutOptions, Records, StackName, Stacks, SystemEntropy};
+use cloud::{
+    BlobKey, Blobs, Clock, DeployStack, Entropy, Logs, Ports, PutOptions, Records, StackName, Stacks, SystemEntropy,
+};
 use domain::{
     Artifact, ArtifactKind, Build, Caller, Domain, DomainSettings, EnvironmentName, Job, Lease, NewProject, Outcome,
     Project, Publish, Quotas, Started, StarterSource,
@@ -78,7 +80,7 @@ impl World {
         let (logs, stack_logs) = (Arc::new(MemoryLogs::default()), Arc::new(MemoryLogs::default()));
         let stacks = Arc::new(MemoryStacks::default());
         let of_stacks = stack_logs.clone();
-        let domain = Arc::new(Domain::new(DomainSettings {
+        let ports = Ports {
             records: shared,
             blobs: blobs.clone(),
             jobs_queue: jobs.clone(),
@@ -88,11 +90,14 @@ impl World {
             stack_logs: Arc::new(move |_: &StackName| -> Arc<dyn Logs> { of_stacks.clone() }),
             parameters,
             stacks: stacks.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let domain = Arc::new(Domain::new(DomainSettings {
+            ports,
             git: git.clone(),
             identity: identity.clone(),
             starters: StarterSource::Folder(folder.path().join("starters")),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
             quotas,
         }));
         Self {
