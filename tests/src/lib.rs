@@ -4,6 +4,7 @@
 mod client;
 mod platform;
 mod project;
+mod site;
 mod socket;
 pub mod tools;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 pub use client::{Answer, Client};
 pub use platform::Platform;
 pub use project::{PERSON, Project, Team, join};
+pub use site::Site;
 pub use socket::{Socket, address};
 
 /// The repository's root folder.

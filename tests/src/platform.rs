@@ -17,6 +17,7 @@ pub struct Platform {
     child: Child,
     data: PathBuf,
     _folder: Option<tempfile::TempDir>,
+    options: Vec<String>,
     pub address: String,
     pub services: String,
     pub admin_email: String,
@@ -26,9 +27,14 @@ pub struct Platform {
 impl Platform {
     /// Starts on an empty data folder.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts on an empty data folder with more options of `workroom`.
+    pub fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        Self::launch(data, Some(folder), None)
+        Self::launch(data, Some(folder), options.iter().map(|&option| option.to_owned()).collect(), None)
     }
 
     /// Ends it without a word, as a power cut would, and starts it again on the same data.
@@ -37,15 +43,22 @@ impl Platform {
         self.child.wait().unwrap();
         let (data, folder) = (self.data.clone(), self._folder.take());
         let admin = (self.admin_email.clone(), self.admin_password.clone());
-        Self::launch(data, folder, Some(admin))
+        let options = std::mem::take(&mut self.options);
+        Self::launch(data, folder, options, Some(admin))
     }
 
-    fn launch(data: PathBuf, folder: Option<tempfile::TempDir>, admin: Option<(String, String)>) -> Self {
+    fn launch(
+        data: PathBuf,
+        folder: Option<tempfile::TempDir>,
+        options: Vec<String>,
+        admin: Option<(String, String)>,
+    ) -> Self {
         let mut child = Command::new(program())
             .current_dir(root())
             .arg("--data")
             .arg(&data)
             .args(["--port", "0"])
+            .args(&options)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -62,6 +75,7 @@ impl Platform {
             child,
             data,
             _folder: folder,
+            options,
             address: value("address").trim_end_matches('/').to_owned(),
             services: word(value("services"), 0),
             admin_email,

@@ -1,9 +1,12 @@
 //! People and projects for tests.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::tools::{git, succeed};
 use crate::{Client, Platform};
 
 const JOB_MAX: Duration = Duration::from_secs(240);
@@ -19,7 +22,10 @@ pub const PERSON: (&str, &str) = ("ada@example.com", "correct horse battery stap
 
 impl Team {
     pub fn start() -> Self {
-        let platform = Platform::start();
+        Self::on(Platform::start())
+    }
+
+    pub fn on(platform: Platform) -> Self {
         let admin = platform.admin();
         let person = join(&platform, &admin, PERSON.0, "Ada", PERSON.1);
         Self { platform, admin, person }
@@ -30,6 +36,27 @@ impl Team {
         let body = json!({"slug": slug, "name": slug, "starter": starter});
         self.person.post("/projects", &body).expect(201);
         Project { slug: slug.to_owned(), client: self.person.clone() }
+    }
+
+    /// A project whose only branch is the folder `app`, pushed by git.
+    pub fn import(&self, slug: &str, app: &Path) -> Project {
+        let project = self.project(slug, "empty");
+        let folder = tempfile::tempdir().unwrap();
+        succeed(&mut git(folder.path(), &["clone", "-q", &project.git_url(&self.platform), "work"]));
+        let work = folder.path().join("work");
+        succeed(&mut git(&work, &["rm", "-r", "-q", "."]));
+        succeed(Command::new("cp").args(["-R", "--"]).arg(app.join(".")).arg(&work));
+        succeed(&mut git(&work, &["add", "--all", "--force"]));
+        succeed(&mut git(&work, &["commit", "-q", "-m", "import"]));
+        succeed(&mut git(&work, &["push", "-q", "origin", "HEAD:main"]));
+        project
+    }
+
+    /// A project with these files besides those of the empty starter, committed over REST.
+    pub fn written(&self, slug: &str, files: &[(&str, &str)]) -> Project {
+        let project = self.project(slug, "empty");
+        project.commit(files);
+        project
     }
 }
 
@@ -58,6 +85,15 @@ impl Project {
     /// The clone address with the token in it, as a person would paste it.
     pub fn git_url(&self, platform: &Platform) -> String {
         format!("http://ada:{}@{}/git/{}.git", self.token(), platform.authority(), self.slug)
+    }
+
+    /// Commits files to `main`.
+    pub fn commit(&self, files: &[(&str, &str)]) {
+        let head = self.client.get(&self.path("/commits?ref=main")).expect(200).json()["items"][0]["id"].clone();
+        let changes: Vec<Value> =
+            files.iter().map(|(path, content)| json!({"action": "put", "path": path, "content": content})).collect();
+        let body = json!({"branch": "main", "expected_head": head, "message": "write", "changes": changes});
+        self.client.post(&self.path("/commits"), &body).expect(201);
     }
 
     pub fn build(&self, reference: &str) -> Value {

@@ -122,18 +122,20 @@ impl Builder {
                 self.install_python(request.project, wanted, &source, &target, output).await?;
                 copy::folder(source, target, false).await
             }
-            wanted if wanted.starts_with("nodejs") => {
-                copy::folder(source, target.clone(), false).await?;
-                match Manifest::read(&target)? {
-                    Some(manifest) => self.install_node(request.project, &target, &manifest, true, output).await,
-                    None => Ok(()),
+            wanted if wanted.starts_with("nodejs") => match Manifest::read(&source)? {
+                Some(manifest) => {
+                    copy::folder(source, target.clone(), false).await?;
+                    self.install_node(request.project, &target, &manifest, true, output).await
                 }
-            }
+                // Packages that lie in the repository are all there is.
+                None => copy::folder(source, target, true).await,
+            },
             wanted if wanted == "copy" || wanted.starts_with("provided") || wanted.starts_with("ruby") => {
-                copy::folder(source, target, false).await
+                copy::folder(source, target, true).await
             }
             wanted => Err(BuildError::failed(format!(
-                "{}: there is no builder for {wanted} here; use `Metadata: {{BuildMethod: makefile}}`, or commit the package as a zip",
+                "{}: there is no builder for {wanted} here (python*, nodejs*, provided.*, esbuild and makefile have one): \
+                 make a `bootstrap` for provided.al2023 with `Metadata: {{BuildMethod: makefile}}`, or commit the package as a zip",
                 what.id
             ))),
         }

@@ -78,16 +78,28 @@ impl ApiGateway {
         }
     }
 
-    /// The route for a path without the stage, or, when there is none, with it (`/{stage}/…`).
+    /// The route for a path without the stage, or with it (`/{stage}/…`). A path that begins with the stage is not a
+    /// greedy route's, unless nothing else takes it.
     pub fn find<'a>(&'a self, method: &str, path: &'a str) -> Option<Routed<'a>> {
-        self.find_at(method, path).or_else(|| self.find_at(method, self.without_stage(path)?))
+        let plain = self.find_at(method, path);
+        if plain.as_ref().is_some_and(|routed| !routed.is_greedy()) {
+            return plain;
+        }
+        self.without_stage(path).and_then(|path| self.find_at(method, path)).or(plain)
     }
 
     fn find_at<'a>(&'a self, method: &str, path: &'a str) -> Option<Routed<'a>> {
         match self.routes.find(method, path) {
+            Match::Found { route, .. } if self.has_own_preflight(method, route) => None,
             Match::Found { route, path_parameters } => Some(Routed { route, parameters: path_parameters, path }),
             Match::MethodNotAllowed { .. } | Match::NotFound => None,
         }
+    }
+
+    /// With `Cors`, SAM gives every path of a REST API an OPTIONS method that needs no caller, beside one for ANY too.
+    fn has_own_preflight(&self, method: &str, route: &Route) -> bool {
+        let api = &self.settings.api;
+        method == "OPTIONS" && route.method == "ANY" && api.kind == ApiKind::Rest && api.cors.is_some()
     }
 
     /// The path after `/{stage}`, when it starts with that.
@@ -101,6 +113,7 @@ impl ApiGateway {
         let rules = self.settings.api.cors.as_ref()?;
         let at = |path: &str| match self.routes.find(http::Method::OPTIONS.as_str(), path) {
             Match::MethodNotAllowed { allowed } => Some(allowed.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+            Match::Found { route, .. } if self.has_own_preflight("OPTIONS", route) => Some(methods_of_any()),
             Match::Found { .. } | Match::NotFound => None,
         };
         let mut methods = at(path).or_else(|| at(self.without_stage(path)?))?;
@@ -225,6 +238,11 @@ impl ApiGateway {
             }
         }
     }
+}
+
+/// What ANY stands for in a preflight's answer; OPTIONS itself is added to it.
+fn methods_of_any() -> Vec<String> {
+    ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"].map(str::to_owned).into()
 }
 
 /// Headers that belong to the connection, and are the gateway's to set.

@@ -72,7 +72,15 @@ impl DynamoDb {
 
     /// Makes the table `name` as the template asks, or brings it there: indexes, stream, time to live. A change of
     /// its key is refused. The answer is the table's description (`TableArn`, `LatestStreamArn`, …).
+    ///
+    /// # Errors
+    /// `Error::Invalid` where the companion is not built: trying again does not help.
     pub async fn ensure_table(&self, stack: &StackName, name: &str, table: &sam::Table) -> Result<Value> {
+        if !self.0.settings.program.exists() {
+            return Err(Error::Invalid(format!(
+                "the table `{name}` needs the DynamoDB companion, which is not built: run `cargo xtask companions`"
+            )));
+        }
         table::ensure(self, stack, name, table).await
     }
 
