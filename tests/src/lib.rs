@@ -11,7 +11,7 @@ pub mod tools;
 use std::path::PathBuf;
 
 pub use client::{Answer, Client};
-pub use platform::Platform;
+pub use platform::{Platform, program};
 pub use project::{PERSON, Project, Team, join};
 pub use site::Site;
 pub use socket::{Socket, address};

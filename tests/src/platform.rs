@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -83,6 +83,25 @@ impl Platform {
         }
     }
 
+    /// Sends a signal, such as `libc::SIGINT`.
+    pub fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        // SAFETY: kill has no memory effects; the process is our own child and has not been waited for.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self, most: Duration) -> ExitStatus {
+        let end = Instant::now() + most;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the platform still runs");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub fn data(&self) -> &Path {
         &self.data
     }
@@ -123,7 +142,7 @@ impl Drop for Platform {
 }
 
 /// The binary beside the tests: `target/<profile>/workroom`.
-pub(crate) fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let mut folder = std::env::current_exe().unwrap();
     folder.pop();
     if folder.ends_with("deps") {
