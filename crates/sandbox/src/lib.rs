@@ -18,6 +18,7 @@ mod init;
 mod lockdown;
 mod network;
 mod process_tree;
+mod running;
 mod seccomp;
 mod spawn;
 mod spawner;
@@ -26,6 +27,7 @@ mod tools;
 
 pub use detect::{Allowed, Sandbox, SandboxSettings, Unavailable};
 pub use init::run_if_init;
-pub use spawn::{Exit, Killer, Sandboxed, SpawnError};
+pub use running::{Exit, Killer, Sandboxed};
+pub use spawn::SpawnError;
 pub use spec::{Bridge, Limits, Mount, Network, Spec};
 pub use tools::{Tool, Tools};

@@ -1,4 +1,4 @@
-//! A running sandbox.
+//! Starting a program in the sandbox, and the guard that ends it.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, Command};
 use tokio::sync::{Notify, watch};
 
 use crate::bubblewrap::{self, DEVICES, SETTINGS, SYSTEM, Tree};
@@ -18,6 +18,7 @@ use crate::detect::{Inner, Kind, Sandbox};
 use crate::init::{self, Confinement, Plan};
 use crate::lockdown::{self, Reach};
 use crate::process_tree::ProcessHandle;
+use crate::running::{Exit, Killer, Sandboxed, Shared};
 use crate::spawner::on_spawner_thread;
 use crate::spec::{Limits, Spec};
 use crate::{network, process_tree};
@@ -32,6 +33,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 const SET_UP_POLL: Duration = Duration::from_millis(1);
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why a program was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The specification asks for what must not be.
@@ -46,105 +48,6 @@ pub enum SpawnError {
         #[source]
         source: io::Error,
     },
-}
-
-/// How a sandboxed program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit {
-    /// The program's exit code; 128 and the signal's number when a signal ended it.
-    pub code: i32,
-    /// Memory passed the limit.
-    pub out_of_memory: bool,
-    /// It was killed by [`Killer::kill`] or a limit.
-    pub killed: bool,
-}
-
-impl Exit {
-    pub fn success(self) -> bool {
-        self.code == 0 && !self.killed
-    }
-
-    /// Nothing was run: the sandbox itself could not be set up; why is in stderr.
-    pub fn setup_failed(self) -> bool {
-        self.code == init::SETUP_FAILED && !self.killed
-    }
-}
-
-/// A running sandbox. Dropping it kills the whole process tree.
-pub struct Sandboxed {
-    /// Take it to read; a pipe nobody reads stops the program when it is full.
-    pub stdout: Option<ChildStdout>,
-    pub stderr: Option<ChildStderr>,
-    killer: Killer,
-}
-
-impl Sandboxed {
-    /// Waits until nothing of it is alive.
-    pub async fn wait(&self) -> Exit {
-        self.killer.ended().await
-    }
-
-    /// Kills the whole tree, whatever its processes did to get away, and waits until it is dead.
-    pub async fn kill(&self) -> Exit {
-        self.killer.kill().await
-    }
-
-    /// A handle that can kill and measure from elsewhere.
-    pub fn killer(&self) -> Killer {
-        self.killer.clone()
-    }
-
-    pub fn memory(&self) -> u64 {
-        self.killer.memory()
-    }
-}
-
-impl Drop for Sandboxed {
-    fn drop(&mut self) {
-        self.killer.shared.kill.notify_one();
-    }
-}
-
-struct Shared {
-    root: i32,
-    kill: Notify,
-    memory_peak: AtomicU64,
-}
-
-#[derive(Clone)]
-pub struct Killer {
-    shared: Arc<Shared>,
-    exit: watch::Receiver<Option<Exit>>,
-}
-
-impl Killer {
-    pub async fn kill(&self) -> Exit {
-        self.shared.kill.notify_one();
-        self.ended().await
-    }
-
-    pub async fn ended(&self) -> Exit {
-        let gone = Exit { code: 128 + libc::SIGKILL, out_of_memory: false, killed: true };
-        self.exit.clone().wait_for(Option::is_some).await.ok().and_then(|exit| *exit).unwrap_or(gone)
-    }
-
-    /// How it ended, when it has.
-    pub fn exit(&self) -> Option<Exit> {
-        *self.exit.borrow()
-    }
-
-    /// Memory in use now (bytes): anonymous and shared pages of all processes.
-    pub fn memory(&self) -> u64 {
-        let now = process_tree::memory(&process_tree::descendants(self.shared.root));
-        self.shared.memory_peak.fetch_max(now, Ordering::Relaxed);
-        now
-    }
-
-    /// The most memory seen in use (bytes), with now.
-    pub fn memory_peak(&self) -> u64 {
-        self.memory();
-        self.shared.memory_peak.load(Ordering::Relaxed)
-    }
 }
 
 impl Sandbox {
