@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod client;
+pub mod hostile;
 mod platform;
 mod project;
 mod site;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -18,6 +19,7 @@ pub struct Platform {
     data: PathBuf,
     _folder: Option<tempfile::TempDir>,
     options: Vec<String>,
+    printed: Arc<Mutex<String>>,
     pub address: String,
     pub services: String,
     pub admin_email: String,
@@ -60,10 +62,12 @@ impl Platform {
             .args(["--port", "0"])
             .args(&options)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = lines(child.stdout.take().unwrap());
+        let printed = Arc::new(Mutex::new(String::new()));
+        let lines = lines(child.stdout.take().unwrap(), Arc::clone(&printed));
+        echo(child.stderr.take().unwrap(), Arc::clone(&printed));
         let said = read_until_ready(&mut child, &lines);
         let value = |name: &str| {
             let found = said.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -76,6 +80,7 @@ impl Platform {
             data,
             _folder: folder,
             options,
+            printed,
             address: value("address").trim_end_matches('/').to_owned(),
             services: word(value("services"), 0),
             admin_email,
@@ -100,6 +105,11 @@ impl Platform {
             assert!(Instant::now() < end, "the platform still runs");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Everything it has printed so far.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
     }
 
     pub fn data(&self) -> &Path {
@@ -153,10 +163,25 @@ pub fn program() -> PathBuf {
     program
 }
 
-fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+/// Keeps what is printed, and passes warnings and errors on to the test's own output.
+fn echo(from: impl std::io::Read + Send + 'static, printed: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if line.contains("WARN") || line.contains("ERROR") || line.contains("panicked") {
+                eprintln!("{line}");
+            }
+            let mut printed = printed.lock().unwrap();
+            printed.push_str(&line);
+            printed.push('\n');
+        }
+    });
+}
+
+fn lines(from: impl std::io::Read + Send + 'static, printed: Arc<Mutex<String>>) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
+            printed.lock().unwrap().extend([line.as_str(), "\n"]);
             // Nobody listens once the platform is ready; its output is still read, so that it never blocks.
             let _ = sender.send(line);
         }
