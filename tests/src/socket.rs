@@ -57,6 +57,11 @@ impl Socket {
         heard.into_iter().filter(|m| m["type"] == "event").collect()
     }
 
+    /// Sends text that need not be JSON.
+    pub fn text(&mut self, text: &str) {
+        self.inner.send(Message::text(text)).unwrap();
+    }
+
     /// The next JSON message.
     pub fn hear(&mut self) -> Value {
         loop {
