@@ -102,6 +102,7 @@ impl<'de> serde::Deserialize<'de> for Sha256Digest {
     }
 }
 
+/// What must be true of the key for a put to happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PutCondition {
     #[default]
@@ -125,6 +126,7 @@ pub struct PutOptions {
     pub sha256: Option<Sha256Digest>,
 }
 
+/// What is known of a blob without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobMeta {
     pub key: BlobKey,
@@ -166,6 +168,7 @@ impl ByteRange {
     }
 }
 
+/// One page of a list, in order of the keys.
 #[derive(Clone, Debug)]
 pub struct BlobPage {
     pub blobs: Vec<BlobMeta>,
@@ -182,6 +185,7 @@ pub struct Presigned {
     pub expires: Millis,
 }
 
+/// How a presigned download answers.
 #[derive(Clone, Debug)]
 pub struct PresignGet {
     pub expires_in: Duration,

@@ -32,6 +32,7 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, buffer: &mut [u8]);
 }
 
+/// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -43,6 +44,7 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's randomness.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 

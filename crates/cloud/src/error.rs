@@ -51,4 +51,5 @@ impl Error {
     }
 }
 
+/// What every port answers with.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

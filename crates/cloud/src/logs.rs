@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{Millis, Result};
 
+/// An event as it is written: one line, mostly.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LogEvent {
     pub at: Millis,
@@ -25,6 +26,7 @@ pub struct LogRecord {
 #[serde(transparent)]
 pub struct LogCursor(pub String);
 
+/// Which events to read, from where on.
 #[derive(Clone, Debug)]
 pub struct LogQuery {
     pub group: String,
@@ -39,6 +41,7 @@ pub struct LogQuery {
     pub wait: Duration,
 }
 
+/// Events in order of arrival.
 #[derive(Clone, Debug)]
 pub struct LogPage {
     pub records: Vec<LogRecord>,
@@ -46,6 +49,7 @@ pub struct LogPage {
     pub next: LogCursor,
 }
 
+/// A stream of a group, with the times of its events.
 #[derive(Clone, Debug)]
 pub struct LogStream {
     pub name: String,
@@ -53,6 +57,7 @@ pub struct LogStream {
     pub last: Option<Millis>,
 }
 
+/// Log groups of streams: appended in order, read from a cursor without gap or repeat.
 #[async_trait::async_trait]
 pub trait Logs: Send + Sync {
     /// Creates the group if it is absent and sets how long its events are kept (for ever when `None`).

@@ -35,6 +35,7 @@ impl fmt::Display for ParameterName {
     }
 }
 
+/// A named setting or secret, as it is now.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     pub name: ParameterName,
@@ -46,6 +47,7 @@ pub struct Parameter {
     pub modified: Millis,
 }
 
+/// Named settings and secrets, each with a version.
 #[async_trait::async_trait]
 pub trait Parameters: Send + Sync {
     async fn get(&self, name: &ParameterName) -> Result<Option<Parameter>>;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{Millis, Result};
 
+/// A message to be sent.
 #[derive(Clone, Debug)]
 pub struct Send {
     /// At most 256 KiB.
@@ -17,6 +18,7 @@ pub struct Send {
 #[serde(transparent)]
 pub struct Receipt(pub String);
 
+/// A message that was received; nobody else has it until the visibility timeout passes.
 #[derive(Clone, Debug)]
 pub struct Leased {
     pub id: String,
@@ -27,6 +29,7 @@ pub struct Leased {
     pub sent: Millis,
 }
 
+/// A message that was received too often.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     pub id: String,

@@ -26,6 +26,7 @@ impl std::fmt::Display for RecordKey {
 #[serde(transparent)]
 pub struct Version(pub String);
 
+/// A stored value with its version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub key: RecordKey,
@@ -45,6 +46,7 @@ pub enum Expect {
     At(Version),
 }
 
+/// One part of a transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     Put {
@@ -89,6 +91,7 @@ pub struct RangeQuery {
     pub limit: usize,
 }
 
+/// One page of a range.
 #[derive(Clone, Debug)]
 pub struct RecordPage {
     pub records: Vec<Record>,
@@ -101,6 +104,7 @@ pub struct RecordPage {
 #[serde(transparent)]
 pub struct FeedPosition(pub String);
 
+/// What a write did to its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     Insert,
@@ -119,6 +123,7 @@ pub struct Change {
     pub at: Millis,
 }
 
+/// Changes in the order of their commits.
 #[derive(Clone, Debug)]
 pub struct ChangePage {
     pub changes: Vec<Change>,

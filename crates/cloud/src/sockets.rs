@@ -25,6 +25,7 @@ pub enum Posted {
     Gone,
 }
 
+/// The other end of open WebSocket connections.
 #[async_trait::async_trait]
 pub trait Sockets: Send + Sync {
     /// Sends one text message of at most 128 KiB. `Error::Unavailable` when the client does not keep up.

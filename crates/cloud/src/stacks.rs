@@ -89,6 +89,7 @@ pub struct UnsupportedItem {
     pub reason: String,
 }
 
+/// Whether a stack serves, or what happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StackStatus {
@@ -98,6 +99,7 @@ pub enum StackStatus {
     Deleting,
 }
 
+/// A deployed function.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FunctionView {
     pub logical_id: String,
@@ -113,6 +115,7 @@ pub struct FunctionView {
     pub note: Option<String>,
 }
 
+/// A deployed resource of the template.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ResourceView {
     pub logical_id: String,
@@ -120,6 +123,7 @@ pub struct ResourceView {
     pub physical_id: String,
 }
 
+/// A deployed SAM app.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Stack {
     pub name: StackName,
@@ -134,6 +138,7 @@ pub struct Stack {
     pub updated: Millis,
 }
 
+/// A call of one function, which waits for the answer.
 #[derive(Clone, Debug)]
 pub struct Invoke {
     pub stack: StackName,
@@ -155,6 +160,7 @@ pub struct Report {
     pub init_duration_ms: Option<f64>,
 }
 
+/// How a call of a function ended.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// What the function returned, or its error object.

@@ -29,6 +29,7 @@ pub enum Change {
     Move { from: String, to: String },
 }
 
+/// A commit to be made of drafts and changes.
 #[derive(Clone, Debug, Default)]
 pub struct NewCommit {
     pub branch: String,

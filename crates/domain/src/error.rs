@@ -52,7 +52,7 @@ pub enum InvalidCode {
     Ref,
     /// `template-rejected`
     Template,
-    /// `invalid-cursor`
+    /// `invalid-cursor`; a caller is told `validation` with status 400, as of any request that cannot be read
     Cursor,
 }
 

@@ -15,6 +15,7 @@ use crate::{Caller, Error, JobId, Page, PageQuery, ReleaseId, Result, keys};
 /// Life of a presigned artifact URL.
 const DOWNLOAD_LIFE: Duration = Duration::from_secs(300);
 
+/// What an artifact is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactKind {

@@ -2,6 +2,7 @@
 
 use crate::{Oid, RefName};
 
+/// Why a repository did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The repository, revision, path or object does not exist, or may not be seen.
@@ -63,4 +64,5 @@ impl Error {
     }
 }
 
+/// What the store answers with.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

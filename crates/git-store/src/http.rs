@@ -4,6 +4,7 @@ use cloud::BlobStream;
 
 use crate::{Error, Result};
 
+/// The two services of the smart protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     UploadPack,
@@ -52,6 +53,7 @@ impl Service {
     }
 }
 
+/// The version that the client asked for (header `Git-Protocol`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     #[default]

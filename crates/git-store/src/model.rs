@@ -32,6 +32,7 @@ pub struct Head {
     pub oid: Option<Oid>,
 }
 
+/// What an entry of a tree names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryKind {
     File,
@@ -40,6 +41,7 @@ pub enum EntryKind {
     Submodule,
 }
 
+/// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeEntry {
     /// Bytes that are not UTF-8 are shown as U+FFFD.
@@ -52,6 +54,7 @@ pub struct TreeEntry {
     pub size: Option<u64>,
 }
 
+/// One page of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreePage {
     pub entries: Vec<TreeEntry>,
@@ -67,6 +70,7 @@ pub struct File {
     pub oid: Oid,
 }
 
+/// A commit, without its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     pub oid: Oid,
@@ -77,6 +81,7 @@ pub struct Commit {
     pub message: String,
 }
 
+/// Which commits to list: the newest first, from one on.
 #[derive(Clone, Debug)]
 pub struct LogQuery {
     pub from: Oid,
@@ -87,6 +92,7 @@ pub struct LogQuery {
     pub limit: usize,
 }
 
+/// One page of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPage {
     pub commits: Vec<Commit>,
@@ -94,6 +100,7 @@ pub struct LogPage {
     pub next: Option<Oid>,
 }
 
+/// What a diff says happened to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileStatus {
     Added,
@@ -104,6 +111,7 @@ pub enum FileStatus {
     TypeChanged,
 }
 
+/// The change of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDiff {
     pub old_path: Option<String>,
@@ -116,6 +124,7 @@ pub struct FileDiff {
     pub patch: Option<String>,
 }
 
+/// The changes between two commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diff {
     pub files: Vec<FileDiff>,
@@ -123,6 +132,7 @@ pub struct Diff {
     pub truncated: bool,
 }
 
+/// How a file is stored and checked out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FileMode {
     #[default]

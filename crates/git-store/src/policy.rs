@@ -4,6 +4,7 @@ use cloud::Write;
 
 use crate::{Oid, RefName};
 
+/// How a ref moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefChangeKind {
     Create,

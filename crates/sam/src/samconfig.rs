@@ -7,6 +7,7 @@ use toml::{Table, Value};
 /// The largest file read, in bytes.
 pub const SAMCONFIG_BYTES_MAX: usize = 256 * 1024;
 
+/// What is wrong with the file, with the place that TOML names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("samconfig.toml: {0}")]
 pub struct SamConfigError(pub String);

@@ -16,6 +16,7 @@ pub struct Mark {
     pub column: usize,
 }
 
+/// What keeps a text from being a template, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct TemplateError {

@@ -81,6 +81,7 @@ pub enum DeploySource {
     Release(crate::ReleaseId),
 }
 
+/// Where a job is; the last four are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {

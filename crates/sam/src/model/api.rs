@@ -13,6 +13,7 @@ pub enum PayloadVersion {
     V2,
 }
 
+/// Which of the three kinds of API Gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKind {
@@ -23,6 +24,7 @@ pub enum ApiKind {
     WebSocket,
 }
 
+/// An API with everything that belongs to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Api {
     pub logical_id: String,
@@ -61,6 +63,7 @@ pub struct Route {
     pub timeout_ms: Option<u32>,
 }
 
+/// What a route reaches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -79,6 +82,7 @@ pub enum Target {
     Http { url: String, method: String },
 }
 
+/// An `aws` integration with one object of a bucket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct S3Integration {
     /// The bucket's physical name.
@@ -92,12 +96,14 @@ pub struct S3Integration {
     pub responses: Vec<IntegrationResponse>,
 }
 
+/// An integration that answers by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MockIntegration {
     pub request_templates: BTreeMap<String, String>,
     pub responses: Vec<IntegrationResponse>,
 }
 
+/// How an answer of the backend becomes the answer of the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntegrationResponse {
     /// The regular expression over the backend's status (`default`, `404`, `4\\d{2}`).
@@ -120,6 +126,7 @@ pub struct Cors {
     pub max_age_s: Option<u32>,
 }
 
+/// Who is asked whether a caller may pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Authorizer {
     pub kind: AuthorizerKind,
@@ -137,6 +144,7 @@ pub struct Authorizer {
     pub simple_responses: bool,
 }
 
+/// How an authorizer decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorizerKind {
@@ -147,6 +155,7 @@ pub enum AuthorizerKind {
     Iam,
 }
 
+/// What the gateway answers itself, for one response type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayResponse {
     pub status: Option<u16>,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::QueueReference;
 
+/// An SQS queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueResource {
     pub logical_id: String,
@@ -19,12 +20,14 @@ pub struct QueueResource {
     pub redrive: Option<Redrive>,
 }
 
+/// When a message becomes a dead letter, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redrive {
     pub dead_letters: QueueReference,
     pub max_receive_count: u32,
 }
 
+/// An S3 bucket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     pub logical_id: String,
@@ -35,6 +38,7 @@ pub struct Bucket {
     pub versioned: bool,
 }
 
+/// How a bucket is served as a site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Website {
     /// `index.html`, mostly.
@@ -43,6 +47,7 @@ pub struct Website {
     pub error: Option<String>,
 }
 
+/// A DynamoDB table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     pub logical_id: String,
@@ -55,12 +60,14 @@ pub struct Table {
     pub ttl_attribute: Option<String>,
 }
 
+/// An SNS topic; its name is given out, nothing is delivered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Topic {
     pub logical_id: String,
     pub name: Option<String>,
 }
 
+/// A log group of CloudWatch Logs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogGroup {
     pub logical_id: String,
@@ -68,6 +75,7 @@ pub struct LogGroup {
     pub retention_days: Option<u32>,
 }
 
+/// A parameter of Parameter Store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SsmParameter {
     pub logical_id: String,

@@ -51,6 +51,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// A Lambda function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     pub logical_id: String,
@@ -84,6 +85,7 @@ pub struct Function {
     pub dead_letter_target: Option<String>,
 }
 
+/// Where the code of a function or layer comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -93,6 +95,7 @@ pub enum Code {
     Inline(String),
 }
 
+/// A layer as a function names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerReference {
@@ -113,6 +116,7 @@ pub struct BuildMetadata {
     pub skip: bool,
 }
 
+/// A Lambda layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
     pub logical_id: String,
@@ -129,6 +133,7 @@ pub struct Event {
     pub trigger: Trigger,
 }
 
+/// What calls a function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -193,6 +198,7 @@ pub struct StreamTrigger {
     pub enabled: bool,
 }
 
+/// A queue as an event source or redrive policy names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueReference {
