@@ -125,6 +125,11 @@ impl<'a> Building<'a> {
         if properties.get("FunctionUrlConfig").is_some() {
             self.function_url(reading, "FunctionUrlConfig.AuthType");
         }
+        let format = properties.path(&["LoggingConfig", "LogFormat"]).and_then(|format| format.text());
+        if format.as_deref() == Some("JSON") {
+            let reason = "lines are kept as the function writes them, and START, END and REPORT are text";
+            self.unsupported(reading, Some("LoggingConfig.LogFormat"), reason);
+        }
         for (name, reason) in [
             ("EventInvokeConfig", "asynchronous calls have no destinations here"),
             ("Tracing", "there is no X-Ray here"),
