@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use cloud::{Clock, Entropy};
 use cloud_local::Store;
-use sam::{Filters, Function, Trigger};
+use sam::{Filters, Function, QueueReference, StreamTrigger, Trigger};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,62 +48,70 @@ impl Sources<'_> {
         match trigger {
             Trigger::Api { .. } | Trigger::HttpApi { .. } | Trigger::WebSocket { .. } => {}
             Trigger::Sqs { queue, batch_size, report_batch_item_failures, enabled: true, .. } => {
-                let queue = self.resolved.queue_of(queue)?;
-                let physical = self.resolved.queue_name(&queue.logical_id)?;
-                let poll = QueuePoll {
-                    queue: Arc::new(self.resolved.open_queue(self.store, queue)?),
-                    source: QueueSource {
-                        arn: self.resolved.arn("sqs", &physical),
-                        region: self.resolved.region().to_owned(),
-                    },
-                    function: function.logical_id.clone(),
-                    functions: Arc::clone(&self.functions),
-                    batch: *batch_size as usize,
-                    visibility: Duration::from_secs(queue.visibility_timeout_s.max(function.timeout_s).into()),
-                    reported: *report_batch_item_failures,
-                    concurrency: function.reserved_concurrency.unwrap_or(CONCURRENCY).max(1) as usize,
-                    clock: Arc::clone(&self.clock),
-                };
+                let poll = self.queue(function, queue, *batch_size as usize, *report_batch_item_failures)?;
                 self.tasks.spawn(poll.run(shutdown));
             }
             Trigger::Stream(stream) if stream.enabled => {
-                let table = self.resolved.app.tables.get(&stream.table).context("its table is not in the template")?;
-                let poll = StreamPoll {
-                    records: self.store.records(),
-                    name: name.to_owned(),
-                    source: StreamSource {
-                        arn: self.resolved.arn("dynamodb", &format!("table/{}/stream/local", table.logical_id)),
-                        region: self.resolved.region().to_owned(),
-                        view: table.stream_view.clone().context("its table has no stream")?,
-                    },
-                    filters: Filters::parse(&stream.filters).map_err(anyhow::Error::msg)?,
-                    function: function.logical_id.clone(),
-                    functions: Arc::clone(&self.functions),
-                    batch: stream.batch_size as usize,
-                    start: if stream.starting_position == "LATEST" { StartAt::Latest } else { StartAt::TrimHorizon },
-                    reported: stream.report_batch_item_failures,
-                    bisect: stream.bisect_batch_on_error,
-                    retries: u32::try_from(stream.maximum_retry_attempts).ok(),
-                };
-                self.tasks.spawn(poll.run(shutdown));
+                self.tasks.spawn(self.stream(function, name, stream)?.run(shutdown));
             }
             Trigger::Schedule { expression, input, enabled: true, .. } => {
-                let schedule = Schedule {
-                    name: name.to_owned(),
-                    every: parse_rate(expression).with_context(|| format!("`{expression}` is not a rate"))?,
-                    input: input.clone(),
-                    function: function.logical_id.clone(),
-                    functions: Arc::clone(&self.functions),
-                    account: self.resolved.account().to_owned(),
-                    region: self.resolved.region().to_owned(),
-                    clock: Arc::clone(&self.clock),
-                    entropy: Arc::clone(&self.entropy),
-                };
+                let schedule = self.schedule(function, name, expression, input.as_ref())?;
                 self.tasks.spawn(schedule.run(shutdown));
             }
             Trigger::Sqs { .. } | Trigger::Stream(_) | Trigger::Schedule { .. } => {}
             Trigger::S3 { .. } => bail!("the platform has no such source on one machine"),
         }
         Ok(())
+    }
+
+    fn queue(&self, function: &Function, queue: &QueueReference, batch: usize, reported: bool) -> Result<QueuePoll> {
+        let queue = self.resolved.queue_of(queue)?;
+        let physical = self.resolved.queue_name(&queue.logical_id)?;
+        Ok(QueuePoll {
+            queue: Arc::new(self.resolved.open_queue(self.store, queue)?),
+            source: QueueSource { arn: self.resolved.arn("sqs", &physical), region: self.resolved.region().to_owned() },
+            function: function.logical_id.clone(),
+            functions: Arc::clone(&self.functions),
+            batch,
+            visibility: Duration::from_secs(queue.visibility_timeout_s.max(function.timeout_s).into()),
+            reported,
+            concurrency: function.reserved_concurrency.unwrap_or(CONCURRENCY).max(1) as usize,
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    fn stream(&self, function: &Function, name: &str, stream: &StreamTrigger) -> Result<StreamPoll> {
+        let table = self.resolved.app.tables.get(&stream.table).context("its table is not in the template")?;
+        Ok(StreamPoll {
+            records: self.store.records(),
+            name: name.to_owned(),
+            source: StreamSource {
+                arn: self.resolved.arn("dynamodb", &format!("table/{}/stream/local", table.logical_id)),
+                region: self.resolved.region().to_owned(),
+                view: table.stream_view.clone().context("its table has no stream")?,
+            },
+            filters: Filters::parse(&stream.filters).map_err(anyhow::Error::msg)?,
+            function: function.logical_id.clone(),
+            functions: Arc::clone(&self.functions),
+            batch: stream.batch_size as usize,
+            start: if stream.starting_position == "LATEST" { StartAt::Latest } else { StartAt::TrimHorizon },
+            reported: stream.report_batch_item_failures,
+            bisect: stream.bisect_batch_on_error,
+            retries: u32::try_from(stream.maximum_retry_attempts).ok(),
+        })
+    }
+
+    fn schedule(&self, function: &Function, name: &str, rate: &str, input: Option<&Value>) -> Result<Schedule> {
+        Ok(Schedule {
+            name: name.to_owned(),
+            every: parse_rate(rate).with_context(|| format!("`{rate}` is not a rate"))?,
+            input: input.cloned(),
+            function: function.logical_id.clone(),
+            functions: Arc::clone(&self.functions),
+            account: self.resolved.account().to_owned(),
+            region: self.resolved.region().to_owned(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        })
     }
 }
