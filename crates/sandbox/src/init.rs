@@ -143,12 +143,12 @@ fn command(plan: &Plan) -> Result<tokio::process::Command, Failure> {
     let mut command = std::process::Command::new(&spec.program);
     command.args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd).stdin(Stdio::null());
     let (mut rules, sockets) = match &plan.confinement {
-        Confinement::Namespaces { .. } => (None, Sockets::Unrestricted),
+        Confinement::Namespaces { .. } => (lockdown::apart()?, Sockets::Unrestricted),
         Confinement::Landlock { reach, .. } => (Some(lockdown::ruleset(reach)?), Sockets::TcpOnly),
     };
     let filters = seccomp::filters(sockets)?;
     let mut limits = spec.limits.clone();
-    if rules.is_some() {
+    if let Confinement::Landlock { .. } = &plan.confinement {
         // Without a user namespace the kernel would count every process of this person.
         limits.processes = None;
     }

@@ -46,6 +46,19 @@ pub fn holds_signals() -> bool {
     version() >= ABI_SCOPES as i32
 }
 
+/// Rules that forbid nothing, but make a domain: from within one, no process outside it can be traced, nor its memory
+/// opened through /proc (landlock(7), "Ptrace restrictions"). Bubblewrap's own first process would be open otherwise, and
+/// it is under no seccomp filter. `None` where the kernel is too old.
+pub fn apart() -> Result<Option<RulesetCreated>, landlock::RulesetError> {
+    // The first version lets no file move to another folder, whatever its rules.
+    if version() < ABI::V2 as i32 {
+        return Ok(None);
+    }
+    let access = AccessFs::MakeChar | AccessFs::Refer;
+    let rules = Ruleset::default().handle_access(access)?.create()?;
+    Ok(Some(rules.add_rules(path_beneath_rules(["/"], access))?))
+}
+
 /// Rules that let only `reach` through; `restrict_self` on the answer puts them in force.
 pub fn ruleset(reach: &Reach) -> Result<RulesetCreated, landlock::RulesetError> {
     let ports = reach.connect.iter().map(|port| Ok(NetPort::new(*port, AccessNet::ConnectTcp)));

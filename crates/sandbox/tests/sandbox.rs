@@ -364,3 +364,15 @@ async fn the_kernels_settings_cannot_be_written() {
         assert_eq!(said.trim(), "end", "{kind:?}");
     }
 }
+
+/// Neither bubblewrap's first process nor the init can be taken over.
+#[tokio::test]
+async fn the_processes_that_hold_the_sandbox_cannot_be_written() {
+    let script = "for f in /proc/[0-9]*/mem; do [ $f = /proc/$$/mem ] || { (exec 3<>$f) 2>/dev/null && echo $f; }; done; \
+        t=${TMPDIR:-/tmp}; mkdir -p $t/a $t/b && echo moved > $t/a/f && mv $t/a/f $t/b/f && cat $t/b/f";
+    for kind in KINDS {
+        let (exit, said) = run(&sandbox(kind, &[]), shell(script)).await;
+        assert!(exit.success(), "{kind:?} {said}");
+        assert_eq!(said.trim(), "moved", "{kind:?}");
+    }
+}
