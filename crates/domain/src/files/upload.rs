@@ -196,6 +196,11 @@ impl Files {
         let path_key = keys::file_path(project, upload.value.path.as_str());
         let named = self.core.ports.records.get(&path_key).await?;
         let old: Option<FileId> = named.as_ref().and_then(|r| serde_json::from_value(r.value["file"].clone()).ok());
+        if old.as_ref() == Some(&id) {
+            // Another request has completed it since it was read: the upload's record is gone.
+            let key = keys::upload(project, &id).to_string();
+            return Err(cloud::Error::ConditionFailed { key, index: None });
+        }
         let (mut usage, usage_expect) =
             self.usage(project).await.map_err(|e| cloud::Error::other("reading usage", e))?;
         usage.pending = usage.pending.saturating_sub(1);
