@@ -81,6 +81,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Gateways and decoders put U+FFFD where bytes are no UTF-8, so that a path would name another file than was meant.
+        let mut query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        if query.any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}')) {
+            return Err(Problem::malformed("The query is not UTF-8."));
+        }
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(Problem::malformed(without_values("The query", &innermost(&rejection)))),
