@@ -183,7 +183,7 @@ fn lines(items: impl Iterator<Item = impl std::fmt::Display>) -> String {
 mod tests {
     use super::*;
 
-    const TEMPLATE: &str = "Parameters: {Environment: {Type: String, Default: dev}}\n\
+    const TEMPLATE: &str = "Parameters: {Environment: {Type: String, Default: dev, AllowedValues: [dev, prod, staging]}}\n\
         Conditions: {IsProd: !Equals [!Ref Environment, prod]}\n\
         Resources:\n  \
           Always: {Type: AWS::Serverless::Function, Properties: {Handler: a.b, Runtime: python3.12}}\n  \
@@ -204,12 +204,21 @@ mod tests {
     fn a_build_has_the_functions_of_every_environment() {
         let config = "[dev.deploy.parameters]\nparameter_overrides = \"Environment=dev\"\n\
                       [prod.deploy.parameters]\nparameter_overrides = \"Environment=prod\"\n\
-                      [odd.deploy.parameters]\nparameter_overrides = \"Nobody=x\"\n";
+                      [odd.deploy.parameters]\nparameter_overrides = \"Environment=nowhere\"\n";
         let source = source(config, None);
         assert_eq!(source.resolve(&stack()).unwrap().functions.len(), 1);
         let (app, notes) = source.resolve_all(&stack()).unwrap();
         assert_eq!(app.functions.keys().collect::<Vec<_>>(), ["Always", "Prod"]);
         assert!(notes.len() == 1 && notes[0].contains("not built for odd"), "{notes:?}");
+    }
+
+    #[test]
+    fn settings_of_parameters_that_the_template_lacks_are_passed_over() {
+        let mut source =
+            source("[dev.deploy.parameters]\nparameter_overrides = \"Nobody=x Environment=dev\"\n", Some("dev"));
+        keep_declared(&mut source.settings, &source.template);
+        assert_eq!(source.settings.parameter_overrides.keys().collect::<Vec<_>>(), ["Environment"]);
+        assert_eq!(source.resolve(&stack()).unwrap().functions.len(), 1);
     }
 
     #[test]

@@ -54,7 +54,16 @@ fn invokes(project: &Project) {
 
 fn logs(project: &Project) {
     let path = project.path("/environments/dev/functions/GreetFunction/logs");
-    let page = project.client.get(&path).expect(200).json();
+    // The log is written a moment after the answer leaves: one call through the site, one by the API.
+    let end = Instant::now() + Duration::from_secs(20);
+    let page = loop {
+        let page = project.client.get(&path).expect(200).json();
+        if page["requests"].as_array().unwrap().len() >= 2 {
+            break page;
+        }
+        assert!(Instant::now() < end, "{page:#}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
     let kinds: Vec<&str> = page["lines"].as_array().unwrap().iter().map(|l| l["kind"].as_str().unwrap()).collect();
     for kind in ["start", "output", "end", "report"] {
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
