@@ -86,8 +86,16 @@ fn a_read_that_waits_wakes_with_the_line() {
     let project = deployed(&team, "wake", "python");
     call(&project, 1);
     let path = project.path(&format!("{FUNCTION}/logs"));
-    let next =
-        project.client.get(&format!("{path}?limit=1000")).expect(200).json()["next"].as_str().unwrap().to_owned();
+    // The log is written a moment after the answer leaves.
+    let end = Instant::now() + PATIENCE;
+    let next = loop {
+        let page = project.client.get(&format!("{path}?limit=1000")).expect(200).json();
+        if !page["requests"].as_array().unwrap().is_empty() {
+            break page["next"].as_str().unwrap().to_owned();
+        }
+        assert!(Instant::now() < end, "{page:#}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
     let reader = {
         let client = project.client.clone();
         std::thread::spawn(move || client.get(&format!("{path}?cursor={next}&wait=20")).expect(200).json())
