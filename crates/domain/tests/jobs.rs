@@ -68,6 +68,17 @@ async fn a_heartbeat_keeps_the_lease() {
 }
 
 #[tokio::test]
+async fn a_process_that_starts_alone_takes_running_jobs_over_at_once() {
+    let world = World::new();
+    let (_, _, job) = build(&world).await;
+    let dead = world.start(&job).await;
+    assert_eq!(world.domain.jobs.take_over().await.unwrap().sent, 1);
+    let alive = world.start(&job).await;
+    assert_eq!(alive.attempt, 2);
+    assert_eq!(world.domain.jobs.heartbeat(&dead).await.unwrap(), LeaseState::Lost);
+}
+
+#[tokio::test]
 async fn a_job_whose_workers_all_die_fails() {
     let world = World::new();
     let (_, _, job) = build(&world).await;

@@ -88,6 +88,7 @@ impl Platform {
         let hub = Hub::new();
         let app = ground.app(&keys, &stacks, &hub)?;
         let admin = ground.first_admin(&app).await?;
+        app.domain.jobs.take_over().await?;
         ground.static_files().await?;
 
         let worker = Arc::new(ground.worker(&app, sandbox.map_err(|unavailable| unavailable.to_string())));

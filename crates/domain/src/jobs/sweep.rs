@@ -23,20 +23,40 @@ impl Jobs {
     /// Looks at every open job: sends again what nobody took or what lost its worker, ends what is too old.
     pub async fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        let mut after = None;
+        for open in self.open().await? {
+            if let Err(error) = self.look_after(&open, &mut swept).await {
+                tracing::warn!(job = %open.job, %error, "a job could not be swept");
+            }
+        }
+        Ok(swept)
+    }
+
+    /// For a process that owns all data and has just started: whoever held a lease is gone, so every running job can
+    /// be taken again at once. Then sweeps.
+    pub async fn take_over(&self) -> Result<Swept> {
+        for open in self.open().await? {
+            self.note(&open, |record| {
+                record.lease = None;
+                record.sent = None;
+            })
+            .await?;
+        }
+        self.sweep().await
+    }
+
+    /// Every job that has no final state yet.
+    async fn open(&self) -> Result<Vec<JobMessage>> {
+        let (mut open, mut after) = (Vec::new(), None);
         loop {
             let range =
                 RangeQuery { partition: keys::OPEN_JOBS.into(), after, limit: SWEEP_PAGE, ..RangeQuery::default() };
             let page = self.core.ports.records.query(range).await?;
             for record in &page.records {
-                let open: JobMessage = crate::core::decode(record)?;
-                if let Err(error) = self.look_after(&open, &mut swept).await {
-                    tracing::warn!(job = %open.job, %error, "a job could not be swept");
-                }
+                open.push(crate::core::decode(record)?);
             }
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(swept),
+                None => return Ok(open),
             }
         }
     }
@@ -72,11 +92,19 @@ impl Jobs {
         .map(drop)
     }
 
-    /// Notes the time of sending without an event.
     async fn mark_sent(&self, open: &JobMessage) -> Result<()> {
-        let stored = self.stored(&open.project, &open.job).await?;
+        let now = self.core.ports.clock.now();
+        self.note(open, |record| record.sent = Some(now)).await
+    }
+
+    /// Changes what only workers care about, without an event. Whoever changes the job meanwhile goes first.
+    async fn note(&self, open: &JobMessage, change: impl FnOnce(&mut JobRecord)) -> Result<()> {
+        let stored = match self.stored(&open.project, &open.job).await {
+            Err(Error::NotFound(_)) => return Ok(()),
+            other => other?,
+        };
         let mut record = stored.value;
-        record.sent = Some(self.core.ports.clock.now());
+        change(&mut record);
         let key = keys::job(&open.project, &open.job);
         let write = cloud::Write::put(key, serde_json::json!(record), cloud::Expect::At(stored.version));
         match self.core.ports.records.transact(vec![write]).await {
