@@ -42,7 +42,12 @@ impl Runtimes {
     /// Looks along `path` and lays the runtime clients down in `folder`.
     pub fn find(path: &str, folder: &Path) -> io::Result<Self> {
         let tools = Tools::new(path);
-        let (python, node) = (tools.python(None), tools.node());
+        // Both at once: an interpreter takes long to say what it is.
+        let (python, node) = std::thread::scope(|scope| {
+            let python = scope.spawn(|| tools.python(None));
+            let node = tools.node();
+            (python.join().ok().flatten(), node)
+        });
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("bootstrap.py"), PYTHON_CLIENT)?;
         std::fs::write(folder.join("bootstrap.mjs"), NODE_CLIENT)?;

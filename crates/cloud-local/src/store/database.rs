@@ -136,6 +136,21 @@ impl Database {
         .await
         .during("reading the store")?
     }
+
+    /// As `read`, for `work` that looks at a row or two by key: it runs where it stands when a reader is idle, which
+    /// takes a fraction of the time that another thread would need to wake up.
+    pub(super) async fn look_up<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        if let Ok(_turn) = self.readers.turns.try_acquire()
+            && let Some(connection) = self.readers.idle()
+        {
+            return self.readers.lend(connection, work);
+        }
+        self.read(work).await
+    }
 }
 
 impl Drop for Database {
@@ -153,11 +168,18 @@ impl Drop for Database {
 
 impl Readers {
     fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
+        let connection = match self.idle() {
             Some(connection) => connection,
             None => self.connect()?,
         };
+        self.lend(connection, work)
+    }
+
+    fn idle(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn lend<T>(&self, connection: Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let answer = work(&connection);
         if connection.is_autocommit() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

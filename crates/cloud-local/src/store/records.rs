@@ -46,7 +46,7 @@ impl LocalRecords {
 impl Records for LocalRecords {
     async fn get(&self, key: &RecordKey) -> Result<Option<Record>> {
         let (namespace, key) = (self.namespace.clone(), key.clone());
-        self.inner.main.read(move |connection| read_record(connection, &namespace, &key)).await
+        self.inner.main.look_up(move |connection| read_record(connection, &namespace, &key)).await
     }
 
     async fn query(&self, query: RangeQuery) -> Result<RecordPage> {
