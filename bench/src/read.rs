@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::load::{Load, drive};
 use crate::platform::Platform;
 use crate::samples::Samples;
-use crate::table::{Table, milliseconds};
+use crate::table::{Table, milliseconds, ratio};
 
 const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 3;
@@ -44,7 +44,7 @@ pub fn measure(table: &mut Table) -> Result<()> {
         let mut samples = Samples::default();
         loads.into_iter().for_each(|load| samples.extend(load.samples));
         let (beside, ratio) = match plain {
-            Some(plain) => (format!("static file: {plain:.0}/s"), format!("{:.2}", rate / plain)),
+            Some(plain) => (format!("static file: {plain:.0}/s"), ratio(rate, plain)),
             None => Default::default(),
         };
         plain = plain.or(Some(rate));

@@ -13,10 +13,9 @@ impl Table {
     /// A line for what took `samples`, beside what `other` took: the ratio is of the medians.
     pub fn compare(&mut self, what: &str, samples: &Samples, other: Option<(&str, &Samples)>) {
         let (beside, ratio) = match other {
-            Some((name, other)) => (
-                format!("{name}: {}", milliseconds(other.median())),
-                format!("{:.2}", samples.median() / other.median()),
-            ),
+            Some((name, other)) => {
+                (format!("{name}: {}", milliseconds(other.median())), ratio(samples.median(), other.median()))
+            }
             None => Default::default(),
         };
         let tail = if samples.len() >= 20 {
@@ -32,6 +31,12 @@ impl Table {
         eprintln!("  {}", row.join(" | "));
         self.rows.push(row);
     }
+}
+
+/// Two digits that mean something.
+pub fn ratio(one: f64, other: f64) -> String {
+    let ratio = one / other;
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 /// `seconds` as people read it.
