@@ -71,7 +71,7 @@ mod tests {
     fn mask() -> Mask {
         let environment = [
             ("NPM_TOKEN".to_owned(), "npm_abcdefgh".to_owned()),
-            ("PIP_INDEX_URL".to_owned(), "https://me:p4ssw0rd@registry.example/simple".to_owned()),
+            ("PIP_INDEX_URL".to_owned(), "https://me:p4ssw0rd@packages.example/simple".to_owned()),
             ("PLAIN".to_owned(), "nothing-secret".to_owned()),
         ];
         Mask::new(["hunter2-hunter2"].into_iter(), &environment.into())

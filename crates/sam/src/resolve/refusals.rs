@@ -107,7 +107,9 @@ impl<'a> Building<'a> {
                 "not needed here: the site and its APIs answer on one host of their own, without a cache in front"
             }
             "AWS::Serverless::Application" => return,
-            _ => "the type is not known here; values that refer to it hold placeholders",
+            _ => {
+                "the type is not known here: nothing is made for it, and values that refer to it hold a name or ARN that leads nowhere"
+            }
         };
         let scheduled = kind == "AWS::Events::Rule" && reading.properties.get("ScheduleExpression").is_some();
         if !scheduled && !self.is_refused(reading) {
