@@ -15,7 +15,7 @@ usage: cargo xtask COMMAND
 
   up [--data DIR] [--port N]   build what is needed, start the platform, print where it answers
   test [FILTER]                format, lints and every test
-  setup                        install the tools that are missing (Debian packages as root, Python ones in target/venv)
+  setup                        install the tools that are missing (Debian packages as root, Python ones in target/venv*)
   companions                   build the DynamoDB companion process into target/companions
   openapi                      write docs/openapi.json from the code
   bench [NAME]                 measure; prints one table

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::companions;
 use crate::run::{cargo, program, root, succeed};
-use crate::tools::{python_tool, setup, with_python};
+use crate::tools::{python_tool, setup, with_environments};
 
 /// The functions, as they are built for Lambda.
 const FUNCTIONS: [&str; 4] = ["api", "authorizer", "websocket", "build-worker"];
@@ -25,7 +25,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     companions::build()?;
     // The end-to-end tests start the platform as its users do: as a program of its own.
     succeed(cargo().args(["build", "--quiet", "-p", "local"]))?;
-    let counts = counted(with_python(cargo().args(["test", "--workspace", "--no-fail-fast"])).args(filter))?;
+    let counts = counted(with_environments(cargo().args(["test", "--workspace", "--no-fail-fast"])).args(filter))?;
     println!("{} passed, {} failed", counts.passed, counts.failed);
     if counts.failed > 0 || !counts.succeeded {
         bail!("the tests did not all pass");

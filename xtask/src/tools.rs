@@ -8,9 +8,30 @@ use anyhow::{Result, bail};
 
 use crate::run::{program, root, succeed};
 
-/// Python packages of the tests, pinned.
-const PYTHON_PACKAGES: [&str; 4] =
-    ["boto3==1.43.11", "awscli==1.45.11", "cfn-lint==1.51.0", "aws-sam-translator==1.110.0"];
+/// A Python environment of the tests' own, below `target`. Packages that cannot live together have one each.
+struct Environment {
+    folder: &'static str,
+    /// Pinned, so that the same run finds the same things everywhere.
+    packages: &'static [&'static str],
+}
+
+/// Stock clients and linters.
+const CLIENTS: Environment = Environment {
+    folder: "venv",
+    packages: &["boto3==1.43.11", "awscli==1.45.11", "cfn-lint==1.51.0", "aws-sam-translator==1.110.0"],
+};
+
+/// Strangers' emulators of AWS, which the AWS adapters are tried against.
+const EMULATORS: Environment = Environment {
+    folder: "venv-aws",
+    packages: &["ministack==1.5.33", "moto[server]==5.2.5", "boto3==1.43.106", "botocore==1.43.106"],
+};
+
+/// What packages and deploys functions for AWS.
+const SAM: Environment = Environment {
+    folder: "venv-sam",
+    packages: &["aws-sam-cli==1.170.0", "cargo-lambda==1.9.2", "ziglang==0.17.1", "cfn-lint==1.58.0"],
+};
 
 /// Debian's AWS CLI is version 2. The one of the Python environment is version 1, which has no `logs tail`.
 const AWS: &str = "/usr/bin/aws";
@@ -104,7 +125,7 @@ pub fn setup() -> Result<()> {
     if !absent.is_empty() {
         bail!("{}", line(&absent));
     }
-    python_environment()
+    [&CLIENTS, &EMULATORS, &SAM].into_iter().try_for_each(Environment::make)
 }
 
 const APT: Tool = Tool { name: "apt-get", version: &["--version"], purpose: "packages", debian: "apt" };
@@ -114,31 +135,41 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-fn venv() -> PathBuf {
-    root().join("target/venv")
-}
-
-/// A Python environment of the tests' own, made once for each list of packages.
-fn python_environment() -> Result<()> {
-    let mark = venv().join("packages.txt");
-    let wanted = PYTHON_PACKAGES.join("\n");
-    if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
-        return Ok(());
+impl Environment {
+    fn path(&self) -> PathBuf {
+        root().join("target").join(self.folder)
     }
-    if succeed(program("python3").args(["-m", "venv", "--clear"]).arg(venv())).is_err() {
-        bail!("python3 cannot make a virtual environment; on Debian: apt-get install python3-venv");
+
+    fn programs(&self) -> PathBuf {
+        self.path().join("bin")
     }
-    succeed(program(venv().join("bin/pip")).args(["install", "--quiet"]).args(PYTHON_PACKAGES))?;
-    std::fs::write(mark, wanted)?;
-    Ok(())
+
+    /// Makes it, once for each list of packages.
+    fn make(&self) -> Result<()> {
+        let mark = self.path().join("packages.txt");
+        let wanted = self.packages.join("\n");
+        if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
+            return Ok(());
+        }
+        if succeed(program("python3").args(["-m", "venv", "--clear"]).arg(self.path())).is_err() {
+            bail!("python3 cannot make a virtual environment; on Debian: apt-get install python3-venv");
+        }
+        succeed(program(self.programs().join("pip")).args(["install", "--quiet"]).args(self.packages))?;
+        std::fs::write(mark, wanted)?;
+        Ok(())
+    }
 }
 
-/// Adds the Python environment's path to what a test is told, without changing what users' code finds.
-pub fn with_python(command: &mut Command) -> &mut Command {
-    command.env("WORKROOM_TEST_PYTHON", venv().join("bin/python")).env("WORKROOM_TEST_TOOLS", venv().join("bin"))
+/// Tells a test where the Python environments are, without changing what users' code finds.
+pub fn with_environments(command: &mut Command) -> &mut Command {
+    command
+        .env("WORKROOM_TEST_PYTHON", CLIENTS.programs().join("python"))
+        .env("WORKROOM_TEST_TOOLS", CLIENTS.programs())
+        .env("WORKROOM_TEST_EMULATORS", EMULATORS.programs())
+        .env("WORKROOM_TEST_SAM", SAM.programs())
 }
 
-/// A program of the tests' Python environment.
+/// A program of the tests' clients and linters.
 pub fn python_tool(name: &str) -> OsString {
-    venv().join("bin").join(name).into_os_string()
+    CLIENTS.programs().join(name).into_os_string()
 }

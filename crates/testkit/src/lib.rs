@@ -5,10 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod conformance;
+pub mod emulator;
 mod faulty;
 pub mod memory;
 mod sim;
 
+pub use emulator::Emulator;
 pub use faulty::{
     Fault, FaultyBlobs, FaultyCloud, FaultyLogs, FaultyParameters, FaultyQueue, FaultyRecords, FaultySockets,
     FaultyStacks,
