@@ -46,6 +46,7 @@ pub(crate) async fn deploy(
         tags,
         packages,
         site,
+        run: cloud::DeployRun { token: run.job.id.to_string(), ..Default::default() },
     };
     let stack = applied(run, stack).await?;
     let result = json!({

@@ -171,6 +171,8 @@ impl CloudFormationStacks {
             }
             // A closed receiver means that nobody watches.
             let _ = events.unbounded_send(StackEvent {
+                id: event.event_id().unwrap_or_default().to_owned(),
+                change: None,
                 at,
                 resource: event.logical_resource_id().unwrap_or_default().to_owned(),
                 status: event.resource_status().map(|s| s.as_str().to_owned()).unwrap_or_default(),

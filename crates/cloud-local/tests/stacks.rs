@@ -124,6 +124,7 @@ impl Machine {
             parameters: BTreeMap::new(),
             tags: BTreeMap::new(),
             site: keys.remove("site"),
+            run: Default::default(),
             packages: keys,
         };
         let (events, _) = futures::channel::mpsc::unbounded();
@@ -601,6 +602,7 @@ async fn hostile_packages_are_refused() {
             tags: BTreeMap::new(),
             packages: BTreeMap::from([("Hello".into(), key)]),
             site: None,
+            run: Default::default(),
         };
         let (events, _) = futures::channel::mpsc::unbounded();
         let refused = machine.stacks.deploy(what, events).await;

@@ -35,6 +35,7 @@ pub use records::{
 pub use secret::Secret;
 pub use sockets::{ConnectionId, Posted, Sockets};
 pub use stacks::{
-    Credentials, DeployStack, EventSink, FunctionView, Invocation, Invoke, Report, ResourceView, Stack, StackEvent,
-    StackName, StackStatus, Stacks, UnsupportedItem,
+    Credentials, DeployRun, DeployStack, EventSink, FunctionView, Inspect, InspectTemplate, Invocation, Invoke,
+    PlannedChange, Report, ResourceView, Stack, StackEvent, StackName, StackStatus, StackTarget, Stacks,
+    UnsupportedItem,
 };

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{BlobKey, Error, Millis, Result, Secret};
+use crate::{BlobKey, Error, Logs, Millis, Result, Secret};
 
 /// A stack's name, `{project}--{environment}`: 1 to 128 of `a-z 0-9 -`, starting with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -63,17 +64,94 @@ pub struct DeployStack {
     pub packages: BTreeMap<String, BlobKey>,
     /// The zip of the static front end, when there is one.
     pub site: Option<BlobKey>,
+    #[serde(default)]
+    pub run: DeployRun,
+}
+
+/// How one deploy is carried out, beside what is deployed.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct DeployRun {
+    /// Names this deploy among all of its stack: up to 64 letters and digits. A call with the token of an earlier
+    /// one goes on with that deploy where it is. Made up when empty.
+    pub token: String,
+    /// The `StackEvent::id` that an earlier call told last: only later events are told.
+    pub told: Option<String>,
+    #[serde(skip)]
+    pub inspect: Inspect,
+}
+
+/// Looks at the template as it will be carried out, after every transform, before anything changes.
+#[derive(Clone, Default)]
+pub struct Inspect(Option<InspectTemplate>);
+
+/// Says why a template may not be carried out.
+pub type InspectTemplate = Arc<dyn Fn(&serde_json::Value) -> Result<(), String> + Send + Sync>;
+
+impl Inspect {
+    pub fn by(look: InspectTemplate) -> Self {
+        Self(Some(look))
+    }
+
+    /// `Error::Invalid` with the reason when the template may not be carried out.
+    pub fn look(&self, template: &serde_json::Value) -> Result<()> {
+        match &self.0 {
+            Some(look) => look(template).map_err(Error::Invalid),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Inspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Inspect(..)" } else { "Inspect" })
+    }
+}
+
+/// An account and region of somebody's, reached through a role there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StackTarget {
+    pub name: String,
+    /// The role that is assumed for every call.
+    pub role_arn: String,
+    /// What the role's trust policy asks for (`sts:ExternalId`).
+    pub external_id: String,
+    pub region: String,
+    /// The permissions boundary of every role that a stack makes there.
+    pub boundary: String,
+    /// A bucket in that region, where packages are put for Lambda.
+    pub bucket: String,
+    /// Session tags of the assumed role, for its policies (`aws:PrincipalTag`).
+    pub session_tags: BTreeMap<String, String>,
+}
+
+/// What a deploy will do to one resource.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PlannedChange {
+    /// `Add`, `Modify`, `Remove`, `Import` or `Dynamic`.
+    pub action: String,
+    /// The logical id.
+    pub resource: String,
+    /// The resource type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Conditional`, for a `Modify`.
+    pub replacement: Option<String>,
 }
 
 /// One line of progress.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct StackEvent {
+    /// Names the event within its stack; see `DeployRun::told`. Empty where nothing can be told again.
+    pub id: String,
     pub at: Millis,
     /// The logical id, or the stack's name.
     pub resource: String,
     /// As CloudFormation names them: `CREATE_IN_PROGRESS`, `UPDATE_COMPLETE`, …
+    /// A line of the plan has `PLANNED`.
     pub status: String,
     pub reason: Option<String>,
+    /// For a line of the plan.
+    pub change: Option<PlannedChange>,
 }
 
 /// A part of the template that this cloud cannot honour.
@@ -187,8 +265,9 @@ pub struct Credentials {
 /// Runs systems. A deploy replaces the running version without a failed request, or leaves it as it was.
 #[async_trait::async_trait]
 pub trait Stacks: Send + Sync {
-    /// Creates or updates a stack and waits until it serves. Progress goes to `events`; a closed receiver is no
-    /// error. `Error::Invalid` says why a template is refused; the old version then still serves.
+    /// Creates or updates a stack and waits until it serves. The plan, then progress go to `events`; a closed receiver
+    /// is no error. `Error::Invalid` says why a template is refused; the old version then still serves. A caller that
+    /// goes away may call again with the same token (see [`DeployRun`]).
     async fn deploy(&self, what: DeployStack, events: EventSink) -> Result<Stack>;
     async fn describe(&self, name: &StackName) -> Result<Option<Stack>>;
     async fn invoke(&self, what: Invoke) -> Result<Invocation>;
@@ -196,6 +275,26 @@ pub trait Stacks: Send + Sync {
     async fn delete(&self, name: &StackName) -> Result<()>;
     /// Keys for a person or a function to use the stack's own services for `ttl` (at most 12 hours).
     async fn credentials(&self, name: &StackName, ttl: Duration) -> Result<Credentials>;
+    /// Asks for the end of the deploy with this token, and for the version before it; does not wait. One that is over,
+    /// or cannot be stopped, is left alone.
+    async fn cancel(&self, _name: &StackName, _token: &str) -> Result<()> {
+        Ok(())
+    }
+    /// The stacks of another account or region. `Error::Invalid` where there is one place only.
+    fn at(&self, target: &StackTarget) -> Result<Arc<dyn Stacks>> {
+        Err(Error::Invalid(format!(
+            "the target `{}` is an account on AWS, and there is one place only here: bind the environment to `default`",
+            target.name
+        )))
+    }
+    /// The permissions boundary that every role of a stack must have here; `None` where roles have no meaning.
+    fn boundary(&self) -> Option<String> {
+        None
+    }
+    /// The logs of the functions here, when they are not beside the platform's own.
+    fn logs(&self) -> Option<Arc<dyn Logs>> {
+        None
+    }
 }
 
 /// Where deploy progress goes. Unbounded: a deploy has a few events a resource.

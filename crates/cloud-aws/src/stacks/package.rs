@@ -74,6 +74,7 @@ mod tests {
             tags: Default::default(),
             packages: [("F".to_owned(), BlobKey::parse("projects/1/a.zip").unwrap())].into(),
             site: None,
+            run: Default::default(),
         };
         let packaged = packaged(&what, "data").unwrap();
         let expected = json!({"Bucket": "data", "Key": "projects/1/a.zip"});

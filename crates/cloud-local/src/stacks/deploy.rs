@@ -88,7 +88,9 @@ impl Deploy<'_> {
         if let Some(events) = &self.events {
             let at = self.inner.host.clock.now();
             // Nobody has to listen.
-            let _ = events.unbounded_send(StackEvent { at, resource: resource.to_owned(), status, reason });
+            let id = String::new();
+            let event = StackEvent { id, at, resource: resource.to_owned(), status, reason, change: None };
+            let _ = events.unbounded_send(event);
         }
     }
 

@@ -200,6 +200,7 @@ impl World {
             tags: Default::default(),
             packages: Default::default(),
             site: None,
+            run: Default::default(),
         };
         let (events, _) = futures::channel::mpsc::unbounded();
         let stack = self.stacks.deploy(what, events).await.unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud::{
-    ConnectionId, Credentials, DeployStack, EventSink, Invocation, Invoke, Posted, Result, Sockets, Stack, StackName,
-    Stacks,
+    ConnectionId, Credentials, DeployStack, EventSink, Invocation, Invoke, Logs, Posted, Result, Sockets, Stack,
+    StackName, StackTarget, Stacks,
 };
 
 use super::FaultyCloud;
@@ -66,5 +66,20 @@ impl Stacks for FaultyStacks {
 
     async fn credentials(&self, name: &StackName, ttl: Duration) -> Result<Credentials> {
         self.cloud.run("stacks.credentials", || self.inner.credentials(name, ttl)).await
+    }
+    async fn cancel(&self, name: &StackName, token: &str) -> Result<()> {
+        self.cloud.run("stacks.cancel", || self.inner.cancel(name, token)).await
+    }
+
+    fn at(&self, target: &StackTarget) -> Result<Arc<dyn Stacks>> {
+        Ok(Arc::new(Self { cloud: self.cloud.clone(), inner: self.inner.at(target)? }))
+    }
+
+    fn boundary(&self) -> Option<String> {
+        self.inner.boundary()
+    }
+
+    fn logs(&self) -> Option<Arc<dyn Logs>> {
+        self.inner.logs()
     }
 }
