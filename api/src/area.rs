@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use axum::Router;
+use cloud::Access;
 use function::{App, finish};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::routes;
+use crate::{access, routes};
 
 /// One function of the REST API (variable `AREA`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,20 @@ impl Area {
             Self::Jobs => "jobs",
             Self::Environments => "environments",
             Self::Files => "files",
+        }
+    }
+
+    /// What the function of this area may do.
+    pub fn access(self) -> &'static [Access] {
+        match self {
+            Self::Public => &[],
+            Self::Identity => access::IDENTITY,
+            Self::Projects => access::PROJECTS,
+            Self::Repository => access::REPOSITORY,
+            Self::Git => access::GIT,
+            Self::Jobs => access::JOBS,
+            Self::Environments => access::ENVIRONMENTS,
+            Self::Files => access::FILES,
         }
     }
 

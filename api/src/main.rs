@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use api::Area;
+use cloud::Grants;
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
 use function::{App, Config, Places, trace};
@@ -15,13 +16,13 @@ async fn main() -> Result<(), Error> {
     trace::init(config.log_level, trace::Format::Json);
     let aws = Aws::connect().await;
     let ports = aws.ports(&PortsSettings {
-        table: &config.table_name,
-        bucket: &config.data_bucket,
-        jobs_queue_url: config.job_queue_url.as_str(),
-        tail_queue_url: config.tail_queue_url.as_str(),
-        socket_management_url: config.socket_management_url.as_str(),
-        parameter_prefix: &config.parameter_prefix,
-        stack_role_arn: config.stack_role_arn.as_deref().unwrap_or_default(),
+        table: config.table_name.clone(),
+        bucket: config.data_bucket.clone(),
+        jobs_queue_url: config.job_queue_url.to_string(),
+        tail_queue_url: config.tail_queue_url.to_string(),
+        socket_management_url: config.socket_management_url.to_string(),
+        parameter_prefix: config.parameter_prefix.clone(),
+        stack_role_arn: config.stack_role_arn.clone().unwrap_or_default(),
     });
     let area: Area = config.area.as_deref().unwrap_or_default().parse()?;
     let places = Places {
@@ -29,7 +30,7 @@ async fn main() -> Result<(), Error> {
         pack_cache: PathBuf::from("/tmp/packs"),
         pack_cache_max: 256 * 1024 * 1024,
     };
-    let app = App::assemble(config, ports, places)?;
+    let app = App::assemble(config, ports, places, Grants::only(area.access()))?;
     lambda_http::run(api::router(area, app).map_request(without_stage)).await
 }
 

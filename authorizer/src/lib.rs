@@ -7,11 +7,16 @@
 
 use std::collections::BTreeMap;
 
+use cloud::Access::{self, CheckRecords, GetRecords, PutRecords, ReadParameters};
 use function::{Refused, prove};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use identity::{AuthenticationError, Identity};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// What the authorizer may do with the ports: read accounts, sessions, tokens and the keys that sign, and note when a
+/// token was used.
+pub const ACCESS: &[Access] = &[GetRecords, PutRecords, CheckRecords, ReadParameters];
 
 /// Why there is no policy.
 #[derive(Debug, thiserror::Error)]

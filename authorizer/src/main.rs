@@ -1,9 +1,8 @@
 //! The authorizer as a Lambda function.
 
-use std::sync::Arc;
-
 use authorizer::authorize;
-use cloud::{SystemClock, SystemEntropy};
+use cloud::Grants;
+use cloud_aws::{Aws, PortsSettings};
 use function::{Config, trace};
 use identity::{Identity, IdentitySettings};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -13,12 +12,22 @@ use serde_json::Value;
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     trace::init(config.log_level, trace::Format::Json);
-    let aws = cloud_aws::Aws::connect().await;
+    let aws = Aws::connect().await;
+    let ports = aws.ports(&PortsSettings {
+        table: config.table_name.clone(),
+        bucket: config.data_bucket.clone(),
+        jobs_queue_url: config.job_queue_url.to_string(),
+        tail_queue_url: config.tail_queue_url.to_string(),
+        socket_management_url: config.socket_management_url.to_string(),
+        parameter_prefix: config.parameter_prefix.clone(),
+        stack_role_arn: config.stack_role_arn.clone().unwrap_or_default(),
+    });
+    let ports = ports.limited_to(Grants::only(authorizer::ACCESS));
     let identity = Identity::new(IdentitySettings {
-        records: Arc::new(aws.records(&config.table_name)),
-        parameters: Arc::new(aws.parameters(config.parameter_prefix)),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
+        records: ports.records,
+        parameters: ports.parameters,
+        clock: ports.clock,
+        entropy: ports.entropy,
         issuer: config.issuer,
         audience: config.audience,
     });

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access;
 pub mod build;
 mod building;
 mod deploying;
@@ -13,4 +14,5 @@ pub mod mask;
 mod source;
 mod worker;
 
+pub use access::ACCESS;
 pub use worker::{Stop, Worker, handle};

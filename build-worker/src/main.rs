@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use build_worker::Worker;
 use build_worker::build::{Builder, BuilderSettings};
+use cloud::Grants;
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
 use function::{App, Config, Places, trace};
@@ -26,20 +27,20 @@ async fn main() -> Result<(), Error> {
     trace::init(config.log_level, trace::Format::Json);
     let aws = Aws::connect().await;
     let ports = aws.ports(&PortsSettings {
-        table: &config.table_name,
-        bucket: &config.data_bucket,
-        jobs_queue_url: config.job_queue_url.as_str(),
-        tail_queue_url: config.tail_queue_url.as_str(),
-        socket_management_url: config.socket_management_url.as_str(),
-        parameter_prefix: &config.parameter_prefix,
-        stack_role_arn: config.stack_role_arn.as_deref().unwrap_or_default(),
+        table: config.table_name.clone(),
+        bucket: config.data_bucket.clone(),
+        jobs_queue_url: config.job_queue_url.to_string(),
+        tail_queue_url: config.tail_queue_url.to_string(),
+        socket_management_url: config.socket_management_url.to_string(),
+        parameter_prefix: config.parameter_prefix.clone(),
+        stack_role_arn: config.stack_role_arn.clone().unwrap_or_default(),
     });
     let places = Places {
         starters: StarterSource::Blobs,
         pack_cache: PathBuf::from("/tmp/packs"),
         pack_cache_max: 256 * 1024 * 1024,
     };
-    let app = App::assemble(config, ports, places)?;
+    let app = App::assemble(config, ports, places, Grants::only(build_worker::ACCESS))?;
     let worker = &Worker {
         domain: app.domain,
         builder: builder().map_err(|unavailable| unavailable.to_string()),

@@ -7,10 +7,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod area;
 mod batch;
 mod message;
 mod origin;
 mod route;
 
+pub use area::{Area, UnknownArea};
 pub use batch::{fan_out, tail};
 pub use route::route;

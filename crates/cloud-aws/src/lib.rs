@@ -5,13 +5,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![cfg_attr(not(feature = "all"), allow(dead_code, reason = "each service brings its own caller"))]
 
+mod attempts;
 #[cfg(feature = "s3")]
 mod blobs;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "ssm")]
 mod parameters;
-#[cfg(feature = "all")]
 mod ports;
 #[cfg(feature = "sqs")]
 mod queue;
@@ -27,6 +27,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -36,12 +37,11 @@ pub use blobs::S3Blobs;
 pub use logs::CloudWatchLogs;
 #[cfg(feature = "ssm")]
 pub use parameters::SsmParameters;
-#[cfg(feature = "all")]
 pub use ports::PortsSettings;
 #[cfg(feature = "sqs")]
 pub use queue::SqsQueue;
 #[cfg(feature = "dynamodb")]
-pub use records::DynamoRecords;
+pub use records::{DynamoRecords, RecordsTiming};
 #[cfg(feature = "sockets")]
 pub use sockets::ApiGatewaySockets;
 #[cfg(feature = "stacks")]
@@ -49,7 +49,12 @@ pub use stacks::{CloudFormationStacks, StacksSettings};
 
 /// Calls are tried at most this often, with jitter between them.
 const ATTEMPTS_MAX: u32 = 3;
+/// The longest wait before a second attempt; it doubles with every further one.
+const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// An answer begins within this time. A long body may take longer.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The account and region that the function runs in.
@@ -59,23 +64,70 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads region and credentials the way every AWS SDK does.
+    /// Reads region, credentials and endpoints (`AWS_ENDPOINT_URL`) the way every AWS SDK does.
     pub async fn connect() -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .build(),
-            )
-            .load()
-            .await;
+        Self::with(aws_config::defaults(BehaviorVersion::latest()).load().await)
+    }
+
+    /// Calls as `config` says, with this crate's limits on time and attempts.
+    pub fn with(config: SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS_MAX)
+            .with_initial_backoff(BACKOFF_FIRST)
+            .with_max_backoff(BACKOFF_MAX);
+        let config = config.into_builder().retry_config(retries).timeout_config(timeouts).build();
         Self { config }
     }
 
     pub fn config(&self) -> &SdkConfig {
         &self.config
+    }
+}
+
+/// Codes by which a service asks to slow down or to come back, over all services in use.
+pub(crate) fn is_busy(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "SlowDown"
+                | "TooManyRequestsException"
+                | "RequestLimitExceeded"
+                | "ProvisionedThroughputExceededException"
+                | "BandwidthLimitExceeded"
+                | "PriorRequestNotComplete"
+                | "TooManyUpdates"
+                | "LimitExceededException"
+                | "OverLimit"
+                | "InternalError"
+                | "InternalFailure"
+                | "InternalServerError"
+                | "InternalServiceException"
+                | "ServiceUnavailable"
+                | "ServiceUnavailableException"
+        )
+}
+
+/// Codes by which a service refuses who calls.
+fn is_refused_caller(code: &str) -> Option<&'static str> {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
+            Some("the credentials have expired")
+        }
+        "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidToken"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken" => Some("the credentials are not accepted"),
+        "AccessDenied" | "AccessDeniedException" => Some("the role may not do this"),
+        _ => None,
     }
 }
 
@@ -86,24 +138,33 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     let what = what.into();
-    let throttled = |code: &str| {
-        code.contains("Throttl")
-            || matches!(
-                code,
-                "SlowDown"
-                    | "TooManyRequestsException"
-                    | "RequestLimitExceeded"
-                    | "InternalError"
-                    | "ServiceUnavailable"
-            )
-    };
     match &error {
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
             cloud::Error::Unclear(what)
         }
-        SdkError::ServiceError(service) if service.err().code().is_some_and(throttled) => {
-            cloud::Error::Unavailable(what)
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or_default();
+            let raw = (service.raw() as &dyn std::any::Any).downcast_ref::<HttpResponse>();
+            if is_busy(code) || raw.is_some_and(|raw| matches!(raw.status().as_u16(), 429 | 500..)) {
+                return cloud::Error::Unavailable(what);
+            }
+            match is_refused_caller(code) {
+                Some(why) => cloud::Error::other(format!("{what}: {why}"), error),
+                None => cloud::Error::other(what, error),
+            }
         }
         _ => cloud::Error::other(what, error),
+    }
+}
+
+/// As `failure`, for calls that change nothing: when no answer came, the call may be made again.
+pub(crate) fn read_failure<E, R>(what: impl Into<String>, error: SdkError<E, R>) -> cloud::Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match failure(what, error) {
+        cloud::Error::Unclear(what) => cloud::Error::Unavailable(what),
+        other => other,
     }
 }

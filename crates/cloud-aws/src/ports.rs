@@ -1,41 +1,51 @@
-//! Every port on AWS, for functions that need them all. Clients connect when they are first used.
+//! The ports of the services that a function is built with. Clients are made when they are first called.
 
 use std::sync::Arc;
 
-use cloud::{Logs, Ports, SystemClock, SystemEntropy};
+use cloud::{PortMakers, Ports, SystemClock, SystemEntropy};
 
-use crate::{Aws, StacksSettings};
+use crate::Aws;
 
 /// The names that the template gives to a function.
-pub struct PortsSettings<'a> {
-    pub table: &'a str,
-    pub bucket: &'a str,
-    pub jobs_queue_url: &'a str,
-    pub tail_queue_url: &'a str,
-    pub socket_management_url: &'a str,
-    pub parameter_prefix: &'a str,
+#[derive(Clone, Debug)]
+pub struct PortsSettings {
+    pub table: String,
+    pub bucket: String,
+    pub jobs_queue_url: String,
+    pub tail_queue_url: String,
+    pub socket_management_url: String,
+    pub parameter_prefix: String,
     /// The role that credentials for a stack come from, with `{stack}` for the stack's name.
-    pub stack_role_arn: &'a str,
+    pub stack_role_arn: String,
+}
+
+/// Fills in one port when its service is a feature of this build.
+macro_rules! maker {
+    ($makers:ident.$port:ident, $feature:literal, $aws:ident, $settings:ident, $make:expr) => {
+        #[cfg(feature = $feature)]
+        {
+            let (aws, settings) = ($aws.clone(), $settings.clone());
+            let make = $make;
+            $makers.$port = Some(Box::new(move || Arc::new(make(&aws, &settings))));
+        }
+    };
 }
 
 impl Aws {
-    pub fn ports(&self, settings: &PortsSettings<'_>) -> Ports {
-        let logs: Arc<dyn Logs> = Arc::new(self.logs());
-        let of_stacks = logs.clone();
-        let stacks =
-            StacksSettings { bucket: settings.bucket.to_owned(), role_arn: settings.stack_role_arn.to_owned() };
-        Ports {
-            records: Arc::new(self.records(settings.table)),
-            blobs: Arc::new(self.blobs(settings.bucket)),
-            jobs_queue: Arc::new(self.queue(settings.jobs_queue_url)),
-            tail_queue: Arc::new(self.queue(settings.tail_queue_url)),
-            sockets: Arc::new(self.sockets(settings.socket_management_url)),
-            logs,
-            stack_logs: Arc::new(move |_| of_stacks.clone()),
-            parameters: Arc::new(self.parameters(settings.parameter_prefix)),
-            stacks: Arc::new(self.stacks(stacks)),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-        }
+    /// The ports whose services are features of this build; the others are not there.
+    pub fn ports(&self, settings: &PortsSettings) -> Ports {
+        let mut makers = PortMakers::default();
+        type Names = PortsSettings;
+        maker!(makers.records, "dynamodb", self, settings, |aws: &Self, at: &Names| aws.records(&at.table));
+        maker!(makers.blobs, "s3", self, settings, |aws: &Self, at: &Names| aws.blobs(&at.bucket));
+        maker!(makers.jobs_queue, "sqs", self, settings, |aws: &Self, at: &Names| aws.queue(&at.jobs_queue_url));
+        maker!(makers.tail_queue, "sqs", self, settings, |aws: &Self, at: &Names| aws.queue(&at.tail_queue_url));
+        maker!(makers.sockets, "sockets", self, settings, |aws: &Self, at: &Names| aws
+            .sockets(&at.socket_management_url));
+        maker!(makers.logs, "logs", self, settings, |aws: &Self, _: &Names| aws.logs());
+        maker!(makers.parameters, "ssm", self, settings, |aws: &Self, at: &Names| aws.parameters(&at.parameter_prefix));
+        maker!(makers.stacks, "stacks", self, settings, |aws: &Self, at: &Names| aws
+            .stacks(crate::StacksSettings { bucket: at.bucket.clone(), role_arn: at.stack_role_arn.clone() }));
+        Ports::made_when_called(makers, Arc::new(SystemClock), Arc::new(SystemEntropy))
     }
 }

@@ -5,9 +5,11 @@
 //!
 //! **Invariant**: this crate knows no AWS, no disk and no HTTP.
 
+mod access;
 mod blobs;
 mod clock;
 mod error;
+mod guarded;
 pub mod limits;
 mod logs;
 mod parameters;
@@ -17,25 +19,29 @@ mod records;
 mod secret;
 mod sockets;
 mod stacks;
+mod transaction;
 
+pub use access::{Access, Grants, NotGranted};
 pub use blobs::{
     Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, PresignGet, PresignPut, Presigned,
     PutCondition, PutOptions, Sha256Digest, collect, stream_of,
 };
 pub use clock::{Clock, Entropy, Millis, SystemClock, SystemEntropy};
 pub use error::{Error, Result};
-pub use logs::{LogCursor, LogEvent, LogPage, LogQuery, LogRecord, LogStream, Logs};
+pub use guarded::{MakePort, PortMakers};
+pub use logs::{LogCursor, LogEvent, LogPage, LogQuery, LogRecord, LogStream, LogTail, LogUpdate, Logs};
 pub use parameters::{Parameter, ParameterName, Parameters};
 pub use ports::{Ports, StackLogs};
 pub use queue::{DeadLetter, Leased, Queue, Receipt, Send as SendMessage};
 pub use records::{
-    Change, ChangeKind, ChangePage, Expect, FeedPosition, RangeQuery, Record, RecordKey, RecordPage, Records, Version,
-    Write,
+    Change, ChangeFeed, ChangeKind, ChangePage, Expect, FeedPosition, RangeQuery, Record, RecordKey, RecordPage,
+    Records, Version, Write,
 };
 pub use secret::Secret;
 pub use sockets::{ConnectionId, Posted, Sockets};
 pub use stacks::{
     Credentials, DeployRun, DeployStack, EventSink, FunctionView, Inspect, InspectTemplate, Invocation, Invoke,
-    PlannedChange, Report, ResourceView, Stack, StackEvent, StackName, StackStatus, StackTarget, Stacks,
-    UnsupportedItem,
+    PlannedChange, Report, ResourceView, Stack, StackEvent, StackName, StackRules, StackStatus, StackTarget,
+    Stacks, UnsupportedItem,
 };
+pub use transaction::check_writes;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloud::Ports;
+use cloud::{Grants, Ports};
 use domain::{Domain, DomainSettings, Quotas, StarterSource};
 use git_store::{GitStore, GitStoreSettings};
 use identity::{Identity, IdentitySettings};
@@ -19,11 +19,31 @@ pub struct Places {
     pub pack_cache_max: u64,
 }
 
-impl App {
+/// What the functions of one process are made of. They share the cache of packs and nothing else.
+pub struct Assembly {
+    ports: Ports,
+    git: GitStore,
+    starters: StarterSource,
+}
+
+impl Assembly {
     /// Fails when the folder for packs cannot be used.
-    pub fn assemble(config: Config, ports: Ports, places: Places) -> Result<Self, git_store::Error> {
-        let Ports { records, clock, entropy, .. } = &ports;
-        let (records, clock, entropy) = (records.clone(), clock.clone(), entropy.clone());
+    pub fn new(ports: Ports, places: Places) -> Result<Self, git_store::Error> {
+        let git = GitStore::new(GitStoreSettings {
+            blobs: ports.blobs.clone(),
+            records: ports.records.clone(),
+            clock: ports.clock.clone(),
+            entropy: ports.entropy.clone(),
+            cache: places.pack_cache,
+            cache_bytes_max: places.pack_cache_max,
+        })?;
+        Ok(Self { ports, git, starters: places.starters })
+    }
+
+    /// One function's app, which can do what its rights include and nothing else.
+    pub fn app(&self, config: Config, grants: Grants) -> App {
+        let ports = self.ports.limited_to(grants);
+        let (records, clock, entropy) = (ports.records.clone(), ports.clock.clone(), ports.entropy.clone());
         let identity = Arc::new(Identity::new(IdentitySettings {
             records: records.clone(),
             parameters: ports.parameters.clone(),
@@ -32,21 +52,20 @@ impl App {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
         }));
-        let git = GitStore::new(GitStoreSettings {
-            blobs: ports.blobs.clone(),
-            records: records.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            cache: places.pack_cache,
-            cache_bytes_max: places.pack_cache_max,
-        })?;
         let domain = Arc::new(Domain::new(DomainSettings {
+            git: self.git.over(ports.blobs.clone(), records.clone()),
             ports,
-            git,
             identity: identity.clone(),
-            starters: places.starters,
+            starters: self.starters.clone(),
             quotas: Quotas::default(),
         }));
-        Ok(Self { identity, domain, config: Arc::new(config), records, clock, entropy })
+        App { identity, domain, config: Arc::new(config), records, clock, entropy }
+    }
+}
+
+impl App {
+    /// The app of the one function that this process is. Fails when the folder for packs cannot be used.
+    pub fn assemble(config: Config, ports: Ports, places: Places, grants: Grants) -> Result<Self, git_store::Error> {
+        Ok(Assembly::new(ports, places)?.app(config, grants))
     }
 }

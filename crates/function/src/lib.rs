@@ -25,7 +25,7 @@ pub mod trace;
 
 pub use answer::{Accepted, Created, NoContent, Tagged};
 pub use app::{App, finish};
-pub use assemble::Places;
+pub use assemble::{Assembly, Places};
 pub use caller::{Caller, CorrelationId, RequestId, principal_of};
 pub use condition::{IfMatch, etag_header};
 pub use config::{Config, ConfigErrors};

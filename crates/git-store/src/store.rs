@@ -40,7 +40,7 @@ pub struct GitStore {
 
 struct Inner {
     settings: GitStoreSettings,
-    cache: PackCache,
+    cache: Arc<PackCache>,
 }
 
 /// Runs what reads files and inflates on a thread of its own.
@@ -54,8 +54,22 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 impl GitStore {
     /// Opens the store; the cache folder starts empty.
     pub fn new(settings: GitStoreSettings) -> Result<Self> {
-        let cache = PackCache::new(settings.cache.clone(), settings.cache_bytes_max)?;
+        let cache = Arc::new(PackCache::new(settings.cache.clone(), settings.cache_bytes_max)?);
         Ok(Self { inner: Arc::new(Inner { settings, cache }) })
+    }
+
+    /// The same store, with the same cache, over the same blobs and records as another may use them.
+    pub fn over(&self, blobs: Arc<dyn Blobs>, records: Arc<dyn Records>) -> Self {
+        let GitStoreSettings { clock, entropy, cache, cache_bytes_max, .. } = self.settings();
+        let settings = GitStoreSettings {
+            blobs,
+            records,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            cache: cache.clone(),
+            cache_bytes_max: *cache_bytes_max,
+        };
+        Self { inner: Arc::new(Inner { settings, cache: self.inner.cache.clone() }) }
     }
 
     pub(crate) fn settings(&self) -> &GitStoreSettings {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use build_worker::Worker;
 use build_worker::build::{Builder, BuilderSettings};
-use cloud::{Blobs, Clock, Entropy, Logs, Ports, StackName, Stacks, SystemClock, SystemEntropy};
+use cloud::{Blobs, Clock, Entropy, Grants, Logs, Ports, StackName, Stacks, SystemClock, SystemEntropy};
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
 use cloud_local::wire::{self, DynamoDb, DynamoDbSettings, Emulator, WireSettings};
 use cloud_local::{LocalStacks, LocalStacksSettings, Presigner, Store, StoreSettings};
 use domain::StarterSource;
-use function::{App, Places};
+use function::{App, Assembly, Places};
 use identity::{EmailAddress, Password};
 use sam::{ApiKind, Target};
 use sandbox::{Sandbox, SandboxSettings, Tools};
@@ -86,16 +86,18 @@ impl Platform {
         let dynamodb = ground.dynamodb();
         let stacks = ground.stacks(again(&sandbox), &keys, &dynamodb, address.port(), endpoint.port()).await?;
         let hub = Hub::new();
-        let app = ground.app(&keys, &stacks, &hub)?;
+        let assembly = ground.assembly(&keys, &stacks, &hub)?;
+        let app = assembly.app(ground.configuration()?, Grants::ALL);
         let admin = ground.first_admin(&app).await?;
         app.domain.jobs.take_over().await?;
         ground.static_files().await?;
 
-        let worker = Arc::new(ground.worker(&app, sandbox.map_err(|unavailable| unavailable.to_string())));
-        let functions: Arc<dyn Functions> = Arc::new(mount(&ground.resolved, &app, &worker)?);
+        let worker = Arc::new(ground.worker(&assembly, sandbox.map_err(|unavailable| unavailable.to_string()))?);
+        let functions: Arc<dyn Functions> = Arc::new(mount(&ground.resolved, &assembly, &worker)?);
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let sockets = ground.sockets(&hub, &functions)?;
-        let front = ground.front(app, &functions, &sockets, &stacks, address.port())?;
+        let git = assembly.app(ground.configuration()?, Grants::only(api::Area::Git.access()));
+        let front = ground.front(git, &functions, &sockets, &stacks, address.port())?;
         let wire = WireSettings {
             store: ground.store.clone(),
             keys,
@@ -210,8 +212,12 @@ impl Ground {
         functions.find(|one| one.environment.contains_key("TABLE_NAME")).context("the template has no functions")
     }
 
+    fn configuration(&self) -> Result<function::Config> {
+        self.resolved.configuration(self.any_function()?)
+    }
+
     fn data_bucket(&self) -> Result<cloud_local::LocalBlobs> {
-        Ok(self.store.blobs(&self.resolved.configuration(self.any_function()?)?.data_bucket))
+        Ok(self.store.blobs(&self.configuration()?.data_bucket))
     }
 
     async fn stacks(
@@ -240,8 +246,8 @@ impl Ground {
         Ok(LocalStacks::open(settings).await?)
     }
 
-    fn app(&self, keys: &AccessKeys, stacks: &LocalStacks, hub: &Hub) -> Result<App> {
-        let config = self.resolved.configuration(self.any_function()?)?;
+    fn assembly(&self, keys: &AccessKeys, stacks: &LocalStacks, hub: &Hub) -> Result<Assembly> {
+        let config = self.configuration()?;
         let key = keys.platform();
         let presigner = Presigner {
             endpoint: self.addresses.endpoint.clone(),
@@ -271,7 +277,7 @@ impl Ground {
             pack_cache: self.data.join("cache"),
             pack_cache_max: PACK_CACHE_MAX,
         };
-        Ok(App::assemble(config, ports, places)?)
+        Ok(Assembly::new(ports, places)?)
     }
 
     /// Makes the first admin when there is none.
@@ -296,7 +302,7 @@ impl Ground {
         Ok(())
     }
 
-    fn worker(&self, app: &App, sandbox: Result<Sandbox, String>) -> Worker {
+    fn worker(&self, assembly: &Assembly, sandbox: Result<Sandbox, String>) -> Result<Worker> {
         let mut functions = self.resolved.app.functions.values();
         let own = functions.find(|one| matches!(&one.code, sam::Code::Path(path) if path.contains("build-worker")));
         let timeout = Duration::from_secs(own.map_or(900, |function| function.timeout_s).into());
@@ -308,12 +314,13 @@ impl Ground {
                 environment: self.config.registries.clone(),
             })
         });
-        Worker {
-            domain: Arc::clone(&app.domain),
+        let app = assembly.app(self.configuration()?, Grants::only(build_worker::ACCESS));
+        Ok(Worker {
+            domain: app.domain,
             builder,
             work: self.work("builds"),
             job_max: timeout.saturating_sub(JOB_MARGIN),
-        }
+        })
     }
 
     fn sockets(&self, hub: &Hub, functions: &Arc<dyn Functions>) -> Result<SocketServer> {
@@ -336,7 +343,7 @@ impl Ground {
 
     fn front(
         &self,
-        app: App,
+        git: App,
         functions: &Arc<dyn Functions>,
         sockets: &SocketServer,
         stacks: &LocalStacks,
@@ -361,7 +368,7 @@ impl Ground {
         Ok(Front {
             api: gateway,
             sockets: sockets.clone(),
-            git: api::git_router(app),
+            git: api::git_router(git),
             sites: Sites::new(Arc::new(StackHosts(stacks.clone())), account, Arc::clone(&self.clock)),
             port,
             clock: Arc::clone(&self.clock),

@@ -1,0 +1,86 @@
+//! What each area may do with the ports: a route that needs more fails here, on one machine and on AWS alike.
+
+use cloud::Access::{
+    self, CheckRecords, DeleteBlobs, DeleteRecords, DescribeStacks, GetRecords, InvokeStacks, ListBlobs, PutRecords,
+    QueryRecords, ReadBlobs, ReadLogs, ReadParameters, ReadStackLogs, SendJobs, StackCredentials, WriteBlobs,
+    WriteParameters,
+};
+
+/// Sign-in makes signing keys when there are none.
+pub(crate) const IDENTITY: &[Access] =
+    &[GetRecords, QueryRecords, PutRecords, DeleteRecords, CheckRecords, ReadParameters, WriteParameters];
+
+/// A new project's first commit is its starter; the end of one is a job.
+pub(crate) const PROJECTS: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("starters/*"),
+    ListBlobs("starters/*"),
+    ReadBlobs("repositories/*"),
+    WriteBlobs("repositories/*"),
+    SendJobs,
+];
+
+pub(crate) const REPOSITORY: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("repositories/*"),
+    WriteBlobs("repositories/*"),
+    ReadBlobs("projects/*/drafts/*"),
+    WriteBlobs("projects/*/drafts/*"),
+];
+
+/// Git proves its callers itself, with the keys of access tokens.
+pub(crate) const GIT: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("repositories/*"),
+    WriteBlobs("repositories/*"),
+    ReadParameters,
+];
+
+pub(crate) const JOBS: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("repositories/*"),
+    ReadBlobs("projects/*/artifacts/*"),
+    SendJobs,
+    ReadLogs,
+];
+
+pub(crate) const ENVIRONMENTS: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("repositories/*"),
+    SendJobs,
+    DescribeStacks,
+    InvokeStacks,
+    ReadStackLogs,
+    StackCredentials,
+];
+
+pub(crate) const FILES: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("projects/*/files/*"),
+    WriteBlobs("projects/*/files/*"),
+    DeleteBlobs("projects/*/files/*"),
+];

@@ -1,0 +1,32 @@
+//! What the build worker may do with the ports.
+
+use cloud::Access::{
+    self, CancelDeploys, CheckRecords, DeleteBlobs, DeleteLogs, DeleteRecords, DeleteStacks, DeployStacks,
+    DescribeStacks, GetRecords, ListBlobs, PutRecords, QueryRecords, ReachTargets, ReadBlobs, SendJobs, WriteBlobs,
+    WriteLogs,
+};
+
+/// It checks out what it builds, stores artifacts, deploys, and removes what deleted projects leave.
+pub const ACCESS: &[Access] = &[
+    GetRecords,
+    QueryRecords,
+    PutRecords,
+    DeleteRecords,
+    CheckRecords,
+    ReadBlobs("repositories/*"),
+    WriteBlobs("repositories/*"),
+    DeleteBlobs("repositories/*"),
+    ListBlobs("repositories/*"),
+    ReadBlobs("projects/*"),
+    WriteBlobs("projects/*"),
+    DeleteBlobs("projects/*"),
+    ListBlobs("projects/*"),
+    WriteLogs,
+    DeleteLogs,
+    SendJobs,
+    DescribeStacks,
+    DeployStacks,
+    CancelDeploys,
+    DeleteStacks,
+    ReachTargets,
+];
