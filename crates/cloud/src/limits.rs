@@ -33,21 +33,27 @@ pub const FUNCTION_PACKAGE_MAX: usize = 250 * MIB;
 pub const SOCKET_MESSAGE_MAX: usize = 128 * KIB;
 /// WebSocket frame (bytes).
 pub const SOCKET_FRAME_MAX: usize = 32 * KIB;
+/// An event that is sent whole over a socket (bytes of JSON): one frame. A larger one is sent as a pointer to it.
+pub const SOCKET_EVENT_MAX: usize = SOCKET_FRAME_MAX;
 /// A WebSocket connection without traffic is closed after this.
 pub const SOCKET_IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 /// A WebSocket connection is closed after this.
 pub const SOCKET_LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// One record with its keys (bytes).
-pub const RECORD_MAX: usize = 400 * KIB;
+/// What DynamoDB counts for an item beside its keys and its value: names of attributes, version, expiry (bytes, at most).
+const RECORD_OVERHEAD: usize = 128;
+/// One record: its keys and the JSON text of its value (bytes).
+pub const RECORD_MAX: usize = 400 * KIB - RECORD_OVERHEAD;
+/// How deep a record's value may nest; what is stored must be readable again.
+pub const RECORD_VALUE_DEPTH_MAX: usize = 100;
 /// The partition part of a record key (bytes).
 pub const RECORD_PARTITION_MAX: usize = 2048;
 /// The sort part of a record key (bytes).
 pub const RECORD_SORT_MAX: usize = 1024;
 /// Writes in one transaction.
 pub const TRANSACTION_WRITES_MAX: usize = 100;
-/// One transaction (bytes).
-pub const TRANSACTION_MAX: usize = 4 * MIB;
+/// One transaction: keys and values of all writes (bytes).
+pub const TRANSACTION_MAX: usize = 4 * MIB - TRANSACTION_WRITES_MAX * RECORD_OVERHEAD;
 /// One page of a range query (bytes), cut before the item that would pass it.
 pub const RECORD_PAGE_MAX: usize = MIB;
 
@@ -62,8 +68,12 @@ pub const QUEUE_BATCH_MAX: usize = 10;
 pub const LOG_BATCH_MAX: usize = MIB;
 /// Events in one append.
 pub const LOG_BATCH_EVENTS_MAX: usize = 10_000;
-/// One log event (bytes).
+/// What each log event counts more than its text (bytes).
+pub const LOG_EVENT_OVERHEAD: usize = 26;
+/// One log event, with its overhead (bytes).
 pub const LOG_EVENT_MAX: usize = 256 * KIB;
+/// Time between the first and the last event of one append.
+pub const LOG_BATCH_SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Events in one page of a read.
 pub const LOG_PAGE_EVENTS_MAX: usize = 10_000;
 

@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Connections;
-use crate::logs::{self, LogLine, LogLines, Logs, LogsQuery};
+use crate::logs::{self, Followed, Following, LogLine, Logs, LogsQuery};
 use crate::{Caller, Error, Job, Jobs, Result, keys};
 
 /// How long one run reads before it hands over to the next: tails take turns at the workers of the queue.
 const SLICE: Duration = Duration::from_secs(60);
 /// How long one read waits for a line; after it the tail looks whether anyone still watches.
 const WAIT: Duration = Duration::from_secs(2);
+/// Reads at the end of a run that bring what has not come live, so that the next run repeats nothing.
+const LAST_READS_MAX: usize = 20;
 /// A runner that has not moved the tail for this long has died.
 const RUNNER_LIFE: Duration = Duration::from_secs(90);
 /// Lines in one message, cut further by size.
@@ -49,9 +51,25 @@ struct TailRecord {
     runner: Option<(String, Millis)>,
 }
 
+/// One reader's turn at a tail.
+struct Run<'a> {
+    message: &'a TailMessage,
+    runner: &'a str,
+    following: Option<Following>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Waits for lines as they come.
+    Wait,
+    /// Reads what has not come, and waits for nothing.
+    Rest,
+}
+
 /// Whether a tail goes on.
 enum Step {
-    On(Version),
+    /// With the number of lines that were sent.
+    On(Version, usize),
     /// Nobody watches, or the log is at its end.
     Over,
 }
@@ -106,17 +124,31 @@ impl Connections {
         }
     }
 
-    /// For the consumer of the tail queue: reads and sends until the time is up, then hands over by a new message.
+    /// For the consumer of the tail queue: reads and sends until the time is up, then hands over by a new message. What
+    /// is live is so for this long at most, and ends at once when nobody watches.
     pub async fn run_tail(&self, message: &TailMessage) -> Result<()> {
         let runner = self.core.ulid();
         let Some(mut version) = self.take_tail(message, &runner).await? else { return Ok(()) };
         let began = self.core.ports.clock.now();
+        let mut run = Run { message, runner: &runner, following: None };
         while self.core.ports.clock.now().since(began) < SLICE {
-            match self.step(message, &runner, version).await? {
-                Step::On(next) => version = next,
+            match self.step(&mut run, version, Pace::Wait).await? {
+                Step::On(next, _) => version = next,
                 Step::Over => return Ok(()),
             }
         }
+        for _ in 0..LAST_READS_MAX {
+            match self.step(&mut run, version, Pace::Rest).await? {
+                Step::On(next, lines) => {
+                    version = next;
+                    if lines == 0 {
+                        break;
+                    }
+                }
+                Step::Over => return Ok(()),
+            }
+        }
+        drop(run);
         self.release_tail(message, version).await?;
         self.send_tail(message).await
     }
@@ -152,7 +184,8 @@ impl Connections {
     }
 
     /// One read and what it brought. Permission and connection are looked at anew each time.
-    async fn step(&self, message: &TailMessage, runner: &str, version: Version) -> Result<Step> {
+    async fn step(&self, run: &mut Run<'_>, version: Version, pace: Pace) -> Result<Step> {
+        let message = run.message;
         let key = keys::tail(&message.connection.0, &message.tail);
         let Some(stored) = self.core.read::<TailRecord>(&key).await? else { return Ok(Step::Over) };
         if stored.version != version {
@@ -170,26 +203,29 @@ impl Connections {
             other => other?,
         };
         let was_over = self.is_over(&record.target).await?;
-        let query =
-            LogsQuery { cursor: record.cursor.clone(), start: record.start, limit: Some(LINES_MAX), wait: WAIT };
+        let wait = if pace == Pace::Wait { WAIT } else { Duration::ZERO };
+        let query = LogsQuery { cursor: record.cursor.clone(), start: record.start, limit: Some(LINES_MAX), wait };
         let began = self.core.ports.clock.now();
-        let read = match logs::read(&source, &query).await {
+        let to_the_end = was_over || pace == Pace::Rest;
+        let followed = match follow(&mut run.following, &source, &query, to_the_end).await {
             Err(Error::Invalid { .. }) => return self.end_tail(message, "The cursor is not one of this log.").await,
             other => other?,
         };
-        if read.lines.is_empty() && was_over {
+        let lines = followed.lines.lines.len();
+        if lines == 0 && was_over {
             return self.end_tail(message, "The log is complete.").await;
         }
-        if read.lines.is_empty() && self.core.ports.clock.now().since(began) < Duration::from_millis(200) {
+        if lines == 0 && !wait.is_zero() && self.core.ports.clock.now().since(began) < Duration::from_millis(200) {
             // The log does not exist yet: its reads do not wait.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        if !self.post_lines(message, &read).await? {
+        if !self.post_lines(message, &followed).await? {
             return Ok(Step::Over);
         }
-        record.cursor = Some(read.next);
-        record.runner = Some((runner.to_owned(), self.core.ports.clock.now()));
-        Ok(self.move_tail(message, &record, version).await?.map_or(Step::Over, Step::On))
+        record.cursor = Some(followed.lines.next);
+        record.runner = Some((run.runner.to_owned(), self.core.ports.clock.now()));
+        let moved = self.move_tail(message, &record, version).await?;
+        Ok(moved.map_or(Step::Over, |version| Step::On(version, lines)))
     }
 
     /// Whether nothing more will be logged: the job has ended.
@@ -211,7 +247,8 @@ impl Connections {
     }
 
     /// Sends lines in messages that fit; `false` when the connection is gone.
-    async fn post_lines(&self, message: &TailMessage, read: &LogLines) -> Result<bool> {
+    async fn post_lines(&self, message: &TailMessage, followed: &Followed) -> Result<bool> {
+        let read = &followed.lines;
         let mut parts: Vec<Vec<LogLine>> = Vec::new();
         let mut bytes = 0;
         for line in &read.lines {
@@ -230,8 +267,11 @@ impl Connections {
             // Only the last part has a cursor: reading on from it must not skip the others.
             let cursor = (at == last).then_some(&read.next);
             let requests: Vec<_> = lines.iter().filter_map(|line| line.figures.clone()).collect();
-            let text =
+            let mut text =
                 json!({ "type": "log", "tail": message.tail, "lines": lines, "requests": requests, "cursor": cursor });
+            if followed.sampled {
+                text["sampled"] = json!(true);
+            }
             if self.post(&message.connection, &text).await? == Posted::Gone {
                 self.close(&message.connection).await?;
                 return Ok(false);
@@ -239,4 +279,19 @@ impl Connections {
         }
         Ok(true)
     }
+}
+
+/// Lines as they come; up to the end of the log when that is asked for.
+async fn follow(
+    following: &mut Option<Following>,
+    source: &logs::Source,
+    query: &LogsQuery,
+    to_the_end: bool,
+) -> Result<Followed> {
+    let live = match following.take().filter(|live| live.is_of(source)) {
+        Some(live) => live,
+        None => Following::open(source, query).await?,
+    };
+    let live = following.insert(live);
+    if to_the_end { live.rest(source, query).await } else { live.next(source, query).await }
 }

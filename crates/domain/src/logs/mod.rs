@@ -5,7 +5,7 @@ mod lambda;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{LogCursor, LogPage, LogQuery, Millis};
+use cloud::{LogCursor, LogPage, LogQuery, LogTail, Millis};
 use identity::Permission;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub use lambda::{LineKind, LogLine, RequestFigures};
 /// Lines of one answer: 1 MiB of the longest lines fits into an answer of a function.
 pub const LINES_MAX: usize = 1_000;
 const LINES_DEFAULT: usize = 200;
+/// Longest cursor that is looked at (bytes): a request's line and headers have 10,240.
+const CURSOR_BYTES_MAX: usize = 6 * 1024;
 /// Longest wait for the first line.
 pub const WAIT_MAX: Duration = Duration::from_secs(20);
 
@@ -107,29 +109,99 @@ impl Logs {
 }
 
 pub(crate) async fn read(source: &Source, query: &LogsQuery) -> Result<LogLines> {
+    let asked = asked(source, query)?;
+    let cursor = asked.cursor.clone();
+    Ok(source.lines(known(source.logs.read(asked).await, cursor)?))
+}
+
+fn asked(source: &Source, query: &LogsQuery) -> Result<LogQuery> {
     let cursor = query.cursor.clone().filter(|raw| !raw.is_empty());
-    if cursor.as_ref().is_some_and(|raw| raw.len() > 1024) {
+    if cursor.as_ref().is_some_and(|raw| raw.len() > CURSOR_BYTES_MAX) {
         return Err(Error::invalid_cursor());
     }
-    let asked = LogQuery {
+    Ok(LogQuery {
         group: source.group.clone(),
         stream: source.stream.clone(),
         start: query.start,
-        cursor: cursor.clone().map(LogCursor),
+        cursor: cursor.map(LogCursor),
         limit: query.limit.unwrap_or(LINES_DEFAULT).clamp(1, LINES_MAX),
         wait: query.wait.min(WAIT_MAX),
-    };
-    let page = match source.logs.read(asked).await {
-        // Nothing has been logged yet. The reader comes again from the start.
-        Err(cloud::Error::NotFound(_)) => LogPage { records: Vec::new(), next: LogCursor(cursor.unwrap_or_default()) },
-        Err(cloud::Error::Invalid(_) | cloud::Error::Stale(_)) => return Err(Error::invalid_cursor()),
-        other => other?,
-    };
-    let lines = if source.is_lambda {
-        lambda::read(page.records)
-    } else {
-        page.records.into_iter().map(LogLine::plain).collect()
-    };
-    let requests = lines.iter().filter_map(|line| line.figures.clone()).collect();
-    Ok(LogLines { lines, requests, next: page.next.0 })
+    })
+}
+
+/// What a log answers. As long as nothing has been logged there is no log: the reader comes again from where it was.
+fn known(answer: cloud::Result<LogPage>, cursor: Option<LogCursor>) -> Result<LogPage> {
+    match answer {
+        Err(cloud::Error::NotFound(_)) => {
+            Ok(LogPage { records: Vec::new(), next: cursor.unwrap_or_else(|| LogCursor(String::new())) })
+        }
+        Err(cloud::Error::Invalid(_) | cloud::Error::Stale(_)) => Err(Error::invalid_cursor()),
+        other => Ok(other?),
+    }
+}
+
+impl Source {
+    fn lines(&self, page: LogPage) -> LogLines {
+        let lines = if self.is_lambda {
+            lambda::read(page.records)
+        } else {
+            page.records.into_iter().map(LogLine::plain).collect()
+        };
+        let requests = lines.iter().filter_map(|line| line.figures.clone()).collect();
+        LogLines { lines, requests, next: page.next.0 }
+    }
+}
+
+/// Lines that came while someone watches.
+pub(crate) struct Followed {
+    pub lines: LogLines,
+    /// Some are missing here and come later.
+    pub sampled: bool,
+}
+
+/// A log that one reader follows: live where its adapter can, by waiting reads otherwise. Dropping it ends what is live.
+pub(crate) struct Following {
+    group: String,
+    stream: Option<String>,
+    tail: Option<Box<dyn LogTail>>,
+}
+
+impl Following {
+    /// Follows on from the query's cursor.
+    pub async fn open(source: &Source, query: &LogsQuery) -> Result<Self> {
+        let tail = match source.logs.follow(asked(source, query)?).await {
+            Err(cloud::Error::Invalid(_) | cloud::Error::Stale(_)) => return Err(Error::invalid_cursor()),
+            other => other?,
+        };
+        Ok(Self { group: source.group.clone(), stream: source.stream.clone(), tail })
+    }
+
+    /// Whether this is the log that is followed: a new deployment may log elsewhere.
+    pub fn is_of(&self, source: &Source) -> bool {
+        self.group == source.group && self.stream == source.stream
+    }
+
+    /// Waits for lines. `query` says from where to read on when nothing is live.
+    pub async fn next(&mut self, source: &Source, query: &LogsQuery) -> Result<Followed> {
+        let Some(tail) = &mut self.tail else {
+            return Ok(Followed { lines: read(source, query).await?, sampled: false });
+        };
+        let cursor = asked(source, query)?.cursor;
+        match tail.next(query.wait).await {
+            Ok(update) => Ok(Followed { lines: source.lines(update.page), sampled: update.sampled }),
+            Err(error) => Ok(Followed { lines: source.lines(known(Err(error), cursor)?), sampled: false }),
+        }
+    }
+
+    /// Like `next`, and reads up to the end of the log: with no lines in the answer none is missing.
+    pub async fn rest(&mut self, source: &Source, query: &LogsQuery) -> Result<Followed> {
+        let lines = match &mut self.tail {
+            None => read(source, query).await?,
+            Some(tail) => {
+                let cursor = asked(source, query)?.cursor;
+                source.lines(known(tail.rest(query.wait).await, cursor)?)
+            }
+        };
+        Ok(Followed { lines, sampled: false })
+    }
 }
