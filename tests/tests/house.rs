@@ -33,15 +33,17 @@ const EDGES: &[(&str, &[&str])] = &[
             "identity",
             "sam",
             "sandbox",
+            "static-files",
             "websocket",
         ],
     ),
     ("sam", &[]),
     ("sandbox", &[]),
+    ("static-files", &["cloud"]),
     ("testkit", &["cloud"]),
     ("websocket", &["cloud", "domain", "function", "identity"]),
     ("workroom-tests", &[]),
-    ("xtask", &[]),
+    ("xtask", &["static-files"]),
 ];
 
 /// The functions' `main.rs` name the AWS adapters, behind the feature `aws`.
