@@ -8,6 +8,7 @@
 
 mod account;
 mod evaluate;
+pub mod fence;
 mod filter;
 mod functions;
 mod globals;

@@ -103,13 +103,16 @@ impl Template {
     /// Puts the content of a file in.
     pub fn include(&mut self, inclusion: &Inclusion, text: &str) -> Result<(), TemplateError> {
         let (content, _) = parse_value(text)?;
+        let resource = inclusion.pointer.trim_end_matches("/Properties");
+        let kind = self.value.pointer(resource).and_then(|resource| resource["Type"].as_str());
+        let state_machine = kind == Some("AWS::Serverless::StateMachine");
         let Some(Value::Object(target)) = self.value.pointer_mut(&inclusion.pointer) else {
             return Ok(());
         };
         match inclusion.kind {
             InclusionKind::Definition => {
                 target.remove("DefinitionUri");
-                target.insert("DefinitionBody".into(), content);
+                target.insert(if state_machine { "Definition" } else { "DefinitionBody" }.into(), content);
             }
             InclusionKind::Transform => {
                 target.remove("Fn::Transform");
