@@ -124,6 +124,17 @@ pub struct StackTarget {
     pub session_tags: BTreeMap<String, String>,
 }
 
+/// What a template must keep to in an account that it shares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackRules {
+    /// The ARN of the permissions boundary of every role.
+    pub boundary: String,
+    /// The stack's own name there: physical names start with it.
+    pub physical_name: String,
+    /// The bucket that packages are read from.
+    pub bucket: String,
+}
+
 /// What a deploy will do to one resource.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PlannedChange {
@@ -287,8 +298,8 @@ pub trait Stacks: Send + Sync {
             target.name
         )))
     }
-    /// The permissions boundary that every role of a stack must have here; `None` where roles have no meaning.
-    fn boundary(&self) -> Option<String> {
+    /// What a template must keep to here; `None` where each stack is an account of its own.
+    fn rules(&self, _name: &StackName) -> Option<StackRules> {
         None
     }
     /// The logs of the functions here, when they are not beside the platform's own.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloud::{
     ConnectionId, Credentials, DeployStack, EventSink, Invocation, Invoke, Logs, Posted, Result, Sockets, Stack,
-    StackName, StackTarget, Stacks,
+    StackName, StackRules, StackTarget, Stacks,
 };
 
 use super::FaultyCloud;
@@ -75,8 +75,8 @@ impl Stacks for FaultyStacks {
         Ok(Arc::new(Self { cloud: self.cloud.clone(), inner: self.inner.at(target)? }))
     }
 
-    fn boundary(&self) -> Option<String> {
-        self.inner.boundary()
+    fn rules(&self, name: &StackName) -> Option<StackRules> {
+        self.inner.rules(name)
     }
 
     fn logs(&self) -> Option<Arc<dyn Logs>> {
