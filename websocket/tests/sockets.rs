@@ -6,7 +6,7 @@ mod world;
 
 use std::sync::Arc;
 
-use cloud::{ConnectionId, Records};
+use cloud::{ChangeFeed, ConnectionId, Records};
 use domain::Caller;
 use function::{App, Config};
 use serde_json::{Value, json};

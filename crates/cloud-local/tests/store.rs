@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud::{
-    BlobKey, Blobs, Clock, Error, Expect, FeedPosition, LogEvent, LogQuery, Logs, ParameterName, Parameters,
-    PutOptions, Queue, RangeQuery, RecordKey, Records, Secret, SendMessage, SystemClock, SystemEntropy, Write,
+    BlobKey, Blobs, ChangeFeed, Clock, Error, Expect, FeedPosition, LogEvent, LogQuery, Logs, ParameterName,
+    Parameters, PutOptions, Queue, RangeQuery, RecordKey, Records, Secret, SendMessage, SystemClock, SystemEntropy,
+    Write,
 };
 use cloud_local::{
     CompletedPart, LocalRecords, ObjectEventKind, Presigner, QueueSettings, Store, StoreSettings, UploadId,
@@ -73,6 +74,7 @@ async fn until_files(data: &Path, count: usize) {
 async fn records_conform() {
     let (_data, store) = fresh();
     conformance::records(Arc::new(store.records())).await;
+    conformance::change_feed(&store.records()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +142,7 @@ async fn everything_survives_closing_and_opening() {
         store.logs().ensure_group("g", None).await.unwrap();
         let event = LogEvent { at: SystemClock.now(), message: "line".into() };
         store.logs().append("g", "s", vec![event]).await.unwrap();
-        (version, records.feed_end().await.unwrap())
+        (version, store.records().feed_end().await.unwrap())
     };
     let store = open(data.path());
     assert_eq!(store.records().get(&at).await.unwrap().unwrap().version, version);

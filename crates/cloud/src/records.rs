@@ -140,6 +140,12 @@ pub trait Records: Send + Sync {
     /// Applies all writes or none (at most 100, each key once). The answer has the new version of each
     /// `Put`, in order, `None` for the others. `Error::ConditionFailed` names the first that lost.
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<Option<Version>>>;
+}
+
+/// The committed writes of a store, for who asks. DynamoDB does not answer such a question: the table's stream is read
+/// by its event source mapping, which hands the records to the function (ADR 9).
+#[async_trait::async_trait]
+pub trait ChangeFeed: Send + Sync {
     /// Committed changes after `position` (from the oldest kept when `None`), in commit order within
     /// a partition. Delivery is at least once. `Error::Stale` when the position is no longer kept.
     async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage>;

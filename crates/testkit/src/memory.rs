@@ -4,16 +4,13 @@
 //! read by `get` and still counts for conditions, so that a caller who forgets to look at `expires` is found; and
 //! every call lets other tasks run first, so that a read and the write that follows from it can be overtaken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cloud::limits::{
-    PARAMETER_MAX, RECORD_MAX, RECORD_PAGE_MAX, RECORD_PARTITION_MAX, RECORD_SORT_MAX, TRANSACTION_MAX,
-    TRANSACTION_WRITES_MAX,
-};
+use cloud::limits::{PARAMETER_MAX, RECORD_PAGE_MAX};
 use cloud::{
-    Change, ChangeKind, ChangePage, Clock, Error, Expect, FeedPosition, Parameter, ParameterName, Parameters,
-    RangeQuery, Record, RecordKey, RecordPage, Records, Result, Secret, Version, Write,
+    Change, ChangeFeed, ChangeKind, ChangePage, Clock, Error, Expect, FeedPosition, Parameter, ParameterName,
+    Parameters, RangeQuery, Record, RecordKey, RecordPage, Records, Result, Secret, Version, Write, check_writes,
 };
 use serde_json::Value;
 
@@ -96,31 +93,6 @@ fn size_of(key: &RecordKey, value: Option<&Value>) -> usize {
     key.partition.len() + key.sort.len() + value.map_or(0, |value| value.to_string().len())
 }
 
-fn check_sizes(writes: &[Write]) -> Result<()> {
-    let mut keys = BTreeSet::new();
-    let mut total = 0;
-    if writes.is_empty() || writes.len() > TRANSACTION_WRITES_MAX {
-        return Err(Error::Invalid(format!("a transaction has 1 to {TRANSACTION_WRITES_MAX} writes")));
-    }
-    for write in writes {
-        let key = write.key();
-        let fits = |part: &str, max: usize| (1..=max).contains(&part.len());
-        if !fits(&key.partition, RECORD_PARTITION_MAX) || !fits(&key.sort, RECORD_SORT_MAX) {
-            return Err(Error::Invalid("a record key has 1 to 2,048 bytes of partition and 1 to 1,024 of sort".into()));
-        }
-        if !keys.insert(key) {
-            return Err(Error::Invalid(format!("`{key}` is written twice in one transaction")));
-        }
-        let value = if let Write::Put { value, .. } = write { Some(value) } else { None };
-        let size = size_of(key, value);
-        if size > RECORD_MAX {
-            return Err(too_large(format!("`{key}`"), size, RECORD_MAX));
-        }
-        total += size;
-    }
-    if total > TRANSACTION_MAX { Err(too_large("the transaction".into(), total, TRANSACTION_MAX)) } else { Ok(()) }
-}
-
 fn too_large(what: String, actual: usize, limit: usize) -> Error {
     Error::TooLarge { what, actual: actual as u64, limit: limit as u64 }
 }
@@ -168,7 +140,7 @@ impl Records for MemoryRecords {
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<Option<Version>>> {
         tokio::task::yield_now().await;
-        check_sizes(&writes)?;
+        check_writes(&writes)?;
         let at = self.clock.now();
         let mut state = self.lock();
         for (index, write) in writes.iter().enumerate() {
@@ -179,7 +151,10 @@ impl Records for MemoryRecords {
         }
         Ok(writes.into_iter().map(|write| state.apply(write, at)).collect())
     }
+}
 
+#[async_trait::async_trait]
+impl ChangeFeed for MemoryRecords {
     async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage> {
         tokio::task::yield_now().await;
         let state = self.lock();
@@ -263,12 +238,17 @@ mod tests {
     use super::*;
 
     fn records() -> Arc<dyn Records> {
-        Arc::new(MemoryRecords::new(Arc::new(SystemClock)))
+        Arc::new(memory())
+    }
+
+    fn memory() -> MemoryRecords {
+        MemoryRecords::new(Arc::new(SystemClock))
     }
 
     #[tokio::test]
     async fn a_transaction_with_one_lost_condition_writes_nothing() {
-        let records = records();
+        let memory = memory();
+        let records: &dyn Records = &memory;
         let (a, b) = (RecordKey::new("p", "a"), RecordKey::new("p", "b"));
         records.put(a.clone(), json!(1), Expect::Absent).await.unwrap();
         let writes =
@@ -276,7 +256,7 @@ mod tests {
         let lost = records.transact(writes).await.unwrap_err();
         assert!(matches!(lost, Error::ConditionFailed { index: Some(1), .. }));
         assert!(records.get(&b).await.unwrap().is_none());
-        assert_eq!(records.changes(None, 10).await.unwrap().changes.len(), 1);
+        assert_eq!(memory.changes(None, 10).await.unwrap().changes.len(), 1);
     }
 
     #[tokio::test]

@@ -8,7 +8,9 @@ use testkit::memory::{MemoryParameters, MemoryRecords};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_in_memory_conform() {
-    conformance::records(Arc::new(MemoryRecords::new(Arc::new(SystemClock)))).await;
+    let adapter = MemoryRecords::new(Arc::new(SystemClock));
+    conformance::records(Arc::new(adapter.clone())).await;
+    conformance::change_feed(&adapter).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Change, Error, Expect, FeedPosition, RecordKey, Records};
+use cloud::{Change, ChangeFeed, Error, Expect, FeedPosition, RecordKey, Records};
 use cloud_local::LocalRecords;
 use sam::Filters;
 use serde_json::{Value, json};

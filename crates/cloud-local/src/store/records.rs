@@ -3,21 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::limits::{
-    RECORD_MAX, RECORD_PAGE_MAX, RECORD_PARTITION_MAX, RECORD_SORT_MAX, TRANSACTION_MAX, TRANSACTION_WRITES_MAX,
-};
+use cloud::limits::RECORD_PAGE_MAX;
 use cloud::{
-    Change, ChangeKind, ChangePage, Error, Expect, FeedPosition, Millis, RangeQuery, Record, RecordKey, RecordPage,
-    Records, Result, Version, Write,
+    Change, ChangeFeed, ChangeKind, ChangePage, Error, Expect, FeedPosition, Millis, RangeQuery, Record, RecordKey,
+    RecordPage, Records, Result, Version, Write, check_writes,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::database::During;
 use super::{Inner, PAGE_MAX, page_limit, prefix_end};
-
-/// How deep a value may nest; what is stored must be readable again.
-const VALUE_DEPTH_MAX: usize = 100;
 
 /// The records of one namespace.
 #[derive(Clone)]
@@ -56,7 +51,7 @@ impl Records for LocalRecords {
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<Option<Version>>> {
-        let texts = check(&writes)?;
+        let texts = check_writes(&writes)?;
         let (namespace, now) = (self.namespace.clone(), self.inner.now());
         let feed = self.inner.feed.clone();
         let work = move |connection: &Connection| apply(connection, &namespace, now, &writes, &texts);
@@ -74,7 +69,10 @@ impl Records for LocalRecords {
         self.inner.sweep_when_due();
         Ok(applied.versions)
     }
+}
 
+#[async_trait::async_trait]
+impl ChangeFeed for LocalRecords {
     async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage> {
         page_limit(limit, PAGE_MAX)?;
         let after = position.map(parse_position).transpose()?;
@@ -160,58 +158,6 @@ fn read_range(connection: &Connection, namespace: &str, query: &RangeQuery, now:
         page.records.push(record(row, RecordKey::new(query.partition.clone(), sort))?);
     }
     Ok(page)
-}
-
-/// Checks what no database is needed for; the answer is the text of each value.
-fn check(writes: &[Write]) -> Result<Vec<Option<String>>> {
-    if writes.is_empty() || writes.len() > TRANSACTION_WRITES_MAX {
-        return Err(Error::Invalid(format!("a transaction has 1 to {TRANSACTION_WRITES_MAX} writes")));
-    }
-    let mut keys = std::collections::HashSet::new();
-    let mut texts = Vec::with_capacity(writes.len());
-    let mut total = 0;
-    for write in writes {
-        let key = write.key();
-        let fits = |part: &str, max: usize| (1..=max).contains(&part.len());
-        if !fits(&key.partition, RECORD_PARTITION_MAX) || !fits(&key.sort, RECORD_SORT_MAX) {
-            return Err(Error::Invalid("a record key has 1 to 2,048 bytes of partition and 1 to 1,024 of sort".into()));
-        }
-        if !keys.insert(key) {
-            return Err(Error::Invalid(format!("a transaction names `{key}` twice")));
-        }
-        let text = match write {
-            Write::Put { value, .. } => Some(text_of(key, value)?),
-            Write::Delete { .. } | Write::Check { .. } => None,
-        };
-        total += key.partition.len() + key.sort.len() + text.as_ref().map_or(0, String::len);
-        texts.push(text);
-    }
-    match total > TRANSACTION_MAX {
-        true => {
-            Err(Error::TooLarge { what: "a transaction".into(), actual: total as u64, limit: TRANSACTION_MAX as u64 })
-        }
-        false => Ok(texts),
-    }
-}
-
-fn text_of(key: &RecordKey, value: &Value) -> Result<String> {
-    if !nests_within(value, VALUE_DEPTH_MAX) {
-        return Err(Error::Invalid(format!("the value of `{key}` nests deeper than {VALUE_DEPTH_MAX}")));
-    }
-    let text = value.to_string();
-    let size = text.len() + key.partition.len() + key.sort.len();
-    match size > RECORD_MAX {
-        true => Err(Error::TooLarge { what: format!("record `{key}`"), actual: size as u64, limit: RECORD_MAX as u64 }),
-        false => Ok(text),
-    }
-}
-
-fn nests_within(value: &Value, depth: usize) -> bool {
-    match value {
-        Value::Array(items) => depth > 0 && items.iter().all(|item| nests_within(item, depth - 1)),
-        Value::Object(fields) => depth > 0 && fields.values().all(|field| nests_within(field, depth - 1)),
-        _ => true,
-    }
 }
 
 struct Applied {

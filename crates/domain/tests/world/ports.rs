@@ -12,7 +12,7 @@ use cloud::{
     LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPut, Presigned, PutCondition, PutOptions,
     Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus, Stacks,
 };
-use cloud::{ChangePage, FeedPosition, RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
+use cloud::{RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -356,13 +356,5 @@ impl Records for GatedRecords {
             self.gate.resume.notified().await;
         }
         self.inner.transact(writes).await
-    }
-
-    async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage> {
-        self.inner.changes(position, limit).await
-    }
-
-    async fn feed_end(&self) -> Result<FeedPosition> {
-        self.inner.feed_end().await
     }
 }

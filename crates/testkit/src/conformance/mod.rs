@@ -12,10 +12,11 @@ mod records_feed;
 use cloud::{Entropy, Error, Result, SystemClock, SystemEntropy};
 
 pub use blobs::blobs;
-pub use logs::logs;
+pub use logs::{logs, logs_without_ties};
 pub use parameters::parameters;
-pub use queue::queue;
+pub use queue::{RECEIVES_MAX, queue};
 pub use records::records;
+pub use records_feed::change_feed;
 
 /// A name that no other run uses.
 fn fresh(what: &str) -> String {

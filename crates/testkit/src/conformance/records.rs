@@ -7,7 +7,7 @@ use cloud::limits::{RECORD_MAX, RECORD_PAGE_MAX, TRANSACTION_MAX, TRANSACTION_WR
 use cloud::{Clock, Expect, RangeQuery, Record, RecordKey, Records, SystemClock, Version, Write};
 use serde_json::{Value, json};
 
-use super::{fresh, invalid, lost, ok, records_feed, too_large};
+use super::{fresh, invalid, lost, ok, too_large};
 
 /// Tasks that write to one record at once, and how often each.
 const WRITERS: usize = 8;
@@ -25,7 +25,6 @@ pub async fn records(adapter: Arc<dyn Records>) {
     pages_are_bounded(&*adapter).await;
     limits_are_kept(&*adapter).await;
     expired_records_are_not_listed(&*adapter).await;
-    records_feed::feed(&*adapter).await;
 }
 
 pub(super) fn key(partition: &str, sort: &str) -> RecordKey {

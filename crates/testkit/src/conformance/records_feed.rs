@@ -1,6 +1,6 @@
-//! The change feed of `Records`. Others may write meanwhile; the suite looks at its own partition.
+//! `ChangeFeed`. Others may write meanwhile; the suite looks at its own partition.
 
-use cloud::{Change, ChangeKind, Expect, FeedPosition, Records, Write};
+use cloud::{Change, ChangeFeed, ChangeKind, Expect, FeedPosition, Records, Write};
 use serde_json::{Value, json};
 
 use super::records::key;
@@ -9,16 +9,21 @@ use super::{fresh, ok};
 /// Pages that the suite reads before it gives up.
 const PAGES_MAX: usize = 1000;
 
-pub(super) async fn feed(adapter: &dyn Records) {
+/// Everything that `ChangeFeed` promises of what is written to the same records.
+pub async fn change_feed<A: Records + ChangeFeed>(adapter: &A) {
     changes_come_in_order_with_before_and_after(adapter).await;
     any_position_can_be_read_on_from(adapter).await;
     a_lost_transaction_leaves_no_change(adapter).await;
     a_foreign_position_is_refused(adapter).await;
 }
 
+fn records(adapter: &impl Records) -> &dyn Records {
+    adapter
+}
+
 /// Reads on until nothing comes; only what concerns `partition`.
 async fn drain(
-    adapter: &dyn Records,
+    adapter: &impl ChangeFeed,
     from: &FeedPosition,
     partition: &str,
     limit: usize,
@@ -40,17 +45,17 @@ fn told(change: &Change) -> (ChangeKind, &str, Option<Value>, Option<Value>) {
     (change.kind, &change.key.sort, change.old.clone(), change.new.clone())
 }
 
-async fn changes_come_in_order_with_before_and_after(adapter: &dyn Records) {
+async fn changes_come_in_order_with_before_and_after(adapter: &(impl Records + ChangeFeed)) {
     let partition = fresh("feed");
     let start = ok(adapter.feed_end().await);
     let (a, b) = (key(&partition, "a"), key(&partition, "b"));
-    ok(adapter.put(a.clone(), json!(1), Expect::Absent).await);
+    ok(records(adapter).put(a.clone(), json!(1), Expect::Absent).await);
     let both =
         vec![Write::put(a.clone(), json!(2), Expect::Present), Write::put(b.clone(), json!("b"), Expect::Absent)];
     ok(adapter.transact(both).await);
-    ok(adapter.delete(b.clone(), Expect::Present).await);
-    ok(adapter.delete(b, Expect::Absent).await);
-    ok(adapter.delete(a, Expect::Present).await);
+    ok(records(adapter).delete(b.clone(), Expect::Present).await);
+    ok(records(adapter).delete(b, Expect::Absent).await);
+    ok(records(adapter).delete(a, Expect::Present).await);
     let expected = [
         (ChangeKind::Insert, "a", None, Some(json!(1))),
         (ChangeKind::Modify, "a", Some(json!(1)), Some(json!(2))),
@@ -66,11 +71,11 @@ async fn changes_come_in_order_with_before_and_after(adapter: &dyn Records) {
     }
 }
 
-async fn any_position_can_be_read_on_from(adapter: &dyn Records) {
+async fn any_position_can_be_read_on_from(adapter: &(impl Records + ChangeFeed)) {
     let partition = fresh("positions");
     let start = ok(adapter.feed_end().await);
     for number in 0..10 {
-        ok(adapter.put(key(&partition, &format!("{number}")), json!(number), Expect::Absent).await);
+        ok(records(adapter).put(key(&partition, &format!("{number}")), json!(number), Expect::Absent).await);
     }
     let (changes, _) = drain(adapter, &start, &partition, 100).await;
     assert_eq!(changes.len(), 10);
@@ -84,7 +89,7 @@ async fn any_position_can_be_read_on_from(adapter: &dyn Records) {
     assert_eq!(oldest.changes.len(), 1, "without a position the feed begins with the oldest change kept");
 }
 
-async fn a_lost_transaction_leaves_no_change(adapter: &dyn Records) {
+async fn a_lost_transaction_leaves_no_change(adapter: &(impl Records + ChangeFeed)) {
     let partition = fresh("unfed");
     let start = ok(adapter.feed_end().await);
     let writes = vec![
@@ -96,7 +101,7 @@ async fn a_lost_transaction_leaves_no_change(adapter: &dyn Records) {
     assert!(changes.is_empty(), "the feed tells of {changes:?}");
 }
 
-async fn a_foreign_position_is_refused(adapter: &dyn Records) {
+async fn a_foreign_position_is_refused(adapter: &(impl Records + ChangeFeed)) {
     let foreign = FeedPosition("not a position \u{1F600}".into());
     match adapter.changes(Some(&foreign), 10).await {
         Err(cloud::Error::Invalid(_) | cloud::Error::Stale(_)) => {}

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud::{
-    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ChangePage, DeadLetter, ETag, FeedPosition,
-    Leased, LogEvent, LogPage, LogQuery, LogStream, Logs, Parameter, ParameterName, Parameters, PresignGet, PresignPut,
-    Presigned, PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret,
-    SendMessage, Version, Write, stream_of,
+    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, DeadLetter, ETag, Leased, LogEvent, LogPage,
+    LogQuery, LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, PresignGet, PresignPut, Presigned,
+    PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret, SendMessage,
+    Version, Write, stream_of,
 };
 use futures::StreamExt;
 
@@ -83,14 +83,6 @@ impl Records for FaultyRecords {
 
     async fn transact(&self, writes: Vec<Write>) -> Result<Vec<Option<Version>>> {
         self.cloud.run("records.transact", || self.inner.transact(writes.clone())).await
-    }
-
-    async fn changes(&self, position: Option<&FeedPosition>, limit: usize) -> Result<ChangePage> {
-        self.cloud.run("records.changes", || self.inner.changes(position, limit)).await
-    }
-
-    async fn feed_end(&self) -> Result<FeedPosition> {
-        self.cloud.run("records.feed_end", || self.inner.feed_end()).await
     }
 }
 
@@ -186,6 +178,10 @@ impl Logs for FaultyLogs {
 
     async fn read(&self, query: LogQuery) -> Result<LogPage> {
         self.cloud.run("logs.read", || self.inner.read(query.clone())).await
+    }
+
+    async fn follow(&self, query: LogQuery) -> Result<Option<Box<dyn LogTail>>> {
+        self.cloud.run("logs.follow", || self.inner.follow(query.clone())).await
     }
 
     async fn streams(&self, group: &str, after: Option<&str>, limit: usize) -> Result<Vec<LogStream>> {
