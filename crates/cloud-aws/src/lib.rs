@@ -101,7 +101,6 @@ pub(crate) fn is_busy(code: &str) -> bool {
                 | "BandwidthLimitExceeded"
                 | "PriorRequestNotComplete"
                 | "TooManyUpdates"
-                | "LimitExceededException"
                 | "OverLimit"
                 | "InternalError"
                 | "InternalFailure"

@@ -6,11 +6,13 @@
 
 pub mod conformance;
 pub mod emulator;
+pub mod fault_proxy;
 mod faulty;
 pub mod memory;
 mod sim;
 
 pub use emulator::Emulator;
+pub use fault_proxy::{FaultProxy, Rule, WireCall, WireFault};
 pub use faulty::{
     Fault, FaultyBlobs, FaultyCloud, FaultyLogs, FaultyParameters, FaultyQueue, FaultyRecords, FaultySockets,
     FaultyStacks,
