@@ -34,7 +34,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 #[cfg(feature = "s3")]
 pub use blobs::S3Blobs;
 #[cfg(feature = "logs")]
-pub use logs::CloudWatchLogs;
+pub use logs::{CloudWatchLogs, LiveTail};
 #[cfg(feature = "ssm")]
 pub use parameters::SsmParameters;
 pub use ports::PortsSettings;
