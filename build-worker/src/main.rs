@@ -34,6 +34,7 @@ async fn main() -> Result<(), Error> {
         socket_management_url: config.socket_management_url.to_string(),
         parameter_prefix: config.parameter_prefix.clone(),
         stack_role_arn: config.stack_role_arn.clone().unwrap_or_default(),
+        stack_boundary_arn: config.stack_boundary_arn.clone().unwrap_or_default(),
     });
     let places = Places {
         starters: StarterSource::Blobs,

@@ -17,6 +17,8 @@ pub struct PortsSettings {
     pub parameter_prefix: String,
     /// The role that credentials for a stack come from, with `{stack}` for the stack's name.
     pub stack_role_arn: String,
+    /// The permissions boundary of every role that a stack makes.
+    pub stack_boundary_arn: String,
 }
 
 /// Fills in one port when its service is a feature of this build.
@@ -44,8 +46,11 @@ impl Aws {
             .sockets(&at.socket_management_url));
         maker!(makers.logs, "logs", self, settings, |aws: &Self, _: &Names| aws.logs());
         maker!(makers.parameters, "ssm", self, settings, |aws: &Self, at: &Names| aws.parameters(&at.parameter_prefix));
-        maker!(makers.stacks, "stacks", self, settings, |aws: &Self, at: &Names| aws
-            .stacks(crate::StacksSettings { bucket: at.bucket.clone(), role_arn: at.stack_role_arn.clone() }));
+        maker!(makers.stacks, "stacks", self, settings, |aws: &Self, at: &Names| aws.stacks(crate::StacksSettings {
+            bucket: at.bucket.clone(),
+            role_arn: at.stack_role_arn.clone(),
+            boundary_arn: at.stack_boundary_arn.clone(),
+        }));
         Ports::made_when_called(makers, Arc::new(SystemClock), Arc::new(SystemEntropy))
     }
 }

@@ -26,6 +26,9 @@ pub struct Config {
     /// `STACK_ROLE_ARN`: the role that keys for a stack come from, with `{stack}` for the stack's name; unset where
     /// keys are not made from roles.
     pub stack_role_arn: Option<String>,
+    /// `STACK_BOUNDARY_ARN`: the permissions boundary of every role that a stack makes; unset where roles have no
+    /// meaning.
+    pub stack_boundary_arn: Option<String>,
     /// `ISSUER`, `AUDIENCE`: of access tokens.
     pub issuer: String,
     pub audience: String,
@@ -33,6 +36,9 @@ pub struct Config {
     pub log_level: tracing::level_filters::LevelFilter,
     /// `AREA`: which routes a REST function serves; unset for the other functions.
     pub area: Option<String>,
+    /// `RESPONSE_TRANSFER_MODE`: `STREAM` where the gateway invokes the function for a streamed response, so that its
+    /// answers have that form; `BUFFERED` or unset elsewhere.
+    pub response_stream: bool,
 }
 
 /// Every variable that is missing or wrong, at once.
@@ -49,7 +55,7 @@ impl std::error::Error for ConfigErrors {}
 
 impl Config {
     /// Every variable that `read` asks for.
-    pub const VARIABLES: [&'static str; 14] = [
+    pub const VARIABLES: [&'static str; 16] = [
         "WORKROOM_ENVIRONMENT",
         "TABLE_NAME",
         "DATA_BUCKET",
@@ -60,10 +66,12 @@ impl Config {
         "SOCKET_URL",
         "SOCKET_MANAGEMENT_URL",
         "STACK_ROLE_ARN",
+        "STACK_BOUNDARY_ARN",
         "ISSUER",
         "AUDIENCE",
         "LOG_LEVEL",
         "AREA",
+        "RESPONSE_TRANSFER_MODE",
     ];
 
     /// Reads the process's environment.
@@ -90,10 +98,12 @@ impl Config {
             socket_url: read.url("SOCKET_URL", &["wss", "ws"]),
             socket_management_url: read.url("SOCKET_MANAGEMENT_URL", &["https", "http"]),
             stack_role_arn: read.optional("STACK_ROLE_ARN"),
+            stack_boundary_arn: read.optional("STACK_BOUNDARY_ARN"),
             issuer: read.required("ISSUER"),
             audience: read.required("AUDIENCE"),
             log_level: read.log_level("LOG_LEVEL"),
             area: read.optional("AREA"),
+            response_stream: read.response_stream("RESPONSE_TRANSFER_MODE"),
         };
         if read.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(read.errors)) }
     }
@@ -137,6 +147,17 @@ impl Reading<'_> {
             self.errors.push(format!("{name} is not set"));
         }
         self.optional_url(name, schemes).unwrap_or_else(|| Url::parse("http://unset.invalid").expect("a URL"))
+    }
+
+    fn response_stream(&mut self, name: &str) -> bool {
+        match self.optional(name).as_deref() {
+            Some("STREAM") => true,
+            Some("BUFFERED") | None => false,
+            Some(_) => {
+                self.errors.push(format!("{name} is STREAM or BUFFERED"));
+                false
+            }
+        }
     }
 
     fn log_level(&mut self, name: &str) -> tracing::level_filters::LevelFilter {
@@ -183,6 +204,15 @@ mod tests {
         assert_eq!(config.public_url, None);
         assert_eq!(config.log_level, tracing::level_filters::LevelFilter::INFO);
         assert_eq!(config.area, None);
+        assert!(!config.response_stream);
+    }
+
+    #[test]
+    fn the_transfer_mode_is_api_gateways() {
+        let with = |mode| read(&complete().into_iter().chain([("RESPONSE_TRANSFER_MODE", mode)]).collect());
+        assert!(with("STREAM").unwrap().response_stream);
+        assert!(!with("BUFFERED").unwrap().response_stream);
+        assert!(with("RESPONSE_STREAM").is_err());
     }
 
     #[test]
@@ -196,6 +226,7 @@ mod tests {
             ("PUBLIC_URL", "workroom.example.com"),
             ("PARAMETER_PREFIX", "/workroom/"),
             ("ISSUER", ""),
+            ("RESPONSE_TRANSFER_MODE", "stream"),
         ]);
         let errors = read(&variables).unwrap_err().0;
         let named = [
@@ -206,6 +237,7 @@ mod tests {
             "SOCKET_URL",
             "ISSUER",
             "LOG_LEVEL",
+            "RESPONSE_TRANSFER_MODE",
         ];
         assert_eq!(errors.len(), named.len(), "{errors:?}");
         for (error, name) in errors.iter().zip(named) {
@@ -216,9 +248,9 @@ mod tests {
     #[test]
     fn each_missing_variable_is_named_once() {
         let errors = Config::read(|_| None).unwrap_err();
-        let required = Config::VARIABLES
-            .iter()
-            .filter(|name| !["PUBLIC_URL", "STACK_ROLE_ARN", "LOG_LEVEL", "AREA"].contains(name));
+        let required = Config::VARIABLES.iter().filter(|name| {
+            !["PUBLIC_URL", "STACK_ROLE_ARN", "STACK_BOUNDARY_ARN", "LOG_LEVEL", "AREA", "RESPONSE_TRANSFER_MODE"].contains(name)
+        });
         for name in required {
             let times = errors.0.iter().filter(|error| **error == format!("{name} is not set")).count();
             assert_eq!(times, 1, "{name}: {errors}");

@@ -1,26 +1,81 @@
 //! The packaged template: code by its place in the bucket, as `aws cloudformation package` leaves it.
 
 use bytes::Bytes;
-use cloud::{BlobKey, Blobs, DeployStack, Error, PutOptions, Report, Result, Sha256Digest};
+use cloud::{BlobKey, Blobs, DeployStack, Error, PutCondition, PutOptions, Report, Result, Sha256Digest, StackTarget};
 use serde_json::{Value, json};
 
-use crate::S3Blobs;
+use super::session::Session;
 
-/// Writes the packaged template to the bucket; the answer is its URL.
-pub(super) async fn upload(what: &DeployStack, blobs: &S3Blobs, bucket: &str, region: &str) -> Result<String> {
-    let body = serde_json::to_vec(&packaged(what, bucket)?).map_err(|error| Error::other("packaging", error))?;
-    let key = BlobKey::parse(format!("templates/{}.json", Sha256Digest::of(&body)))?;
-    blobs.put(&key, Bytes::from(body), PutOptions::default()).await?;
-    Ok(format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"))
+/// The longest template that goes along with the call (CloudFormation quotas; bytes).
+const INLINE_MAX: usize = 51_200;
+
+/// The packaged template, as a call takes it: by its text or by its place.
+pub(super) struct Packaged {
+    pub body: Option<String>,
+    pub url: Option<String>,
+}
+
+/// Puts the packages where Lambda can read them, and the template where CloudFormation can.
+pub(super) async fn upload(what: &DeployStack, session: &Session, bucket: &str) -> Result<Packaged> {
+    if let Some(target) = session.target() {
+        for key in what.packages.values() {
+            copy(key, session, target).await?;
+        }
+    }
+    let body = packaged(what, bucket)?.to_string();
+    if body.len() <= INLINE_MAX {
+        return Ok(Packaged { body: Some(body), url: None });
+    }
+    let key = BlobKey::parse(format!("templates/{}.json", Sha256Digest::of(body.as_bytes())))?;
+    let clients = session.clients().await?;
+    clients.blobs.put(&key, Bytes::from(body), PutOptions::default()).await?;
+    let region = session.region();
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    Ok(Packaged { body: None, url: Some(format!("https://s3.{region}.{suffix}/{bucket}/{key}")) })
+}
+
+/// Lambda reads code from a bucket in the function's own region: a target has one of its own.
+async fn copy(key: &BlobKey, session: &Session, target: &StackTarget) -> Result<()> {
+    let clients = session.clients().await?;
+    let there = clients.blobs.head(key).await;
+    match there {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(unreachable_bucket(target, error)),
+    }
+    let blob = session.platform_blobs().get(key, None).await?;
+    let options = PutOptions {
+        condition: PutCondition::IfAbsent,
+        content_type: Some("application/zip".into()),
+        length: Some(blob.meta.length),
+        ..PutOptions::default()
+    };
+    match clients.blobs.put_stream(key, blob.body, options).await {
+        Err(error) if error.is_condition_failed() => Ok(()),
+        Err(error) => Err(unreachable_bucket(target, error)),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// A bucket that is not there, or closed to the role, is the admin's to mend.
+fn unreachable_bucket(target: &StackTarget, error: Error) -> Error {
+    match error {
+        Error::NotFound(_) | Error::Other { .. } => Error::Invalid(format!(
+            "the bucket {} of the target `{}` cannot be written: it must be in {}, and the role {} needs s3:GetObject \
+             and s3:PutObject on it ({error})",
+            target.bucket, target.name, target.region, target.role_arn
+        )),
+        other => other,
+    }
 }
 
 /// The template with each package's place in the property that holds its code.
 fn packaged(what: &DeployStack, bucket: &str) -> Result<Value> {
     let mut template = what.template.clone();
     for (logical_id, key) in &what.packages {
-        let resource = template["Resources"]
-            .get_mut(logical_id)
-            .ok_or_else(|| Error::Invalid(format!("there is no resource `{logical_id}` to package")))?;
+        let absent = || Error::Invalid(format!("there is no resource `{logical_id}` to package"));
+        let resources = template.get_mut("Resources").and_then(Value::as_object_mut).ok_or_else(absent)?;
+        let resource = resources.get_mut(logical_id).filter(|resource| resource.is_object()).ok_or_else(absent)?;
         let kind = resource["Type"].as_str().unwrap_or_default().to_owned();
         let (property, place) = match kind.as_str() {
             "AWS::Serverless::Function" => ("CodeUri", json!({ "Bucket": bucket, "Key": key.as_str() })),
@@ -29,6 +84,9 @@ fn packaged(what: &DeployStack, bucket: &str) -> Result<Value> {
             "AWS::Lambda::LayerVersion" => ("Content", json!({ "S3Bucket": bucket, "S3Key": key.as_str() })),
             _ => return Err(Error::Invalid(format!("`{logical_id}` is a {kind}, which has no code"))),
         };
+        if !resource["Properties"].is_object() {
+            resource["Properties"] = json!({});
+        }
         resource["Properties"][property] = place;
     }
     Ok(template)
