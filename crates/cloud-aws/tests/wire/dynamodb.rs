@@ -62,8 +62,7 @@ pub async fn new_table(endpoint: &str) -> String {
         let text = ScalarAttributeType::S;
         AttributeDefinition::builder().attribute_name(name).attribute_type(text).build().unwrap()
     };
-    let stream =
-        StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
+    let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
     client
         .create_table()
         .table_name(&name)

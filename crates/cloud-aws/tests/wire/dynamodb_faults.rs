@@ -132,8 +132,7 @@ async fn expired_credentials_are_named_and_not_tried_again() {
 async fn a_transaction_in_conflict_is_made_again() {
     let broken = Broken::new().await;
     broken.proxy.inject(Rule::new(cancelled(&["None", "TransactionConflict"])).when(transacts).times(3));
-    let writes =
-        vec![Write::put(at("a"), json!(1), Expect::Absent), Write::put(at("b"), json!(2), Expect::Absent)];
+    let writes = vec![Write::put(at("a"), json!(1), Expect::Absent), Write::put(at("b"), json!(2), Expect::Absent)];
     broken.records.transact(writes).await.unwrap();
     assert_eq!((broken.transactions(), broken.stored(&at("b")).await), (4, Some(json!(2))));
 

@@ -9,6 +9,7 @@ mod logs;
 mod s3;
 mod sqs;
 mod ssm;
+mod stacks;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
