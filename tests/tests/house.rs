@@ -93,7 +93,10 @@ fn dependencies_point_one_way() {
 fn only_the_machine_and_the_tests_name_the_local_adapters() {
     for package in packages() {
         let name = package["name"].as_str().unwrap().to_owned();
-        let names_it = package["dependencies"].as_array().unwrap().iter().any(|d| d["name"] == "cloud-local");
+        // The adapters' tests name both clouds: the same calls must mean the same to our own S3 endpoint.
+        let of_its_tests = |d: &Value| name == "cloud-aws" && d["kind"] == "dev";
+        let dependencies = package["dependencies"].as_array().unwrap();
+        let names_it = dependencies.iter().any(|d| d["name"] == "cloud-local" && !of_its_tests(d));
         assert!(!names_it || ["local", "workroom-tests", "bench"].contains(&name.as_str()), "{name} names cloud-local");
     }
 }

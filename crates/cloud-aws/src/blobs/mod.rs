@@ -67,9 +67,9 @@ fn signed(length: u64) -> i64 {
 /// The header's value; `None` for a range of no byte, which HTTP cannot say.
 fn range_header(range: ByteRange) -> Option<String> {
     match range {
-        ByteRange::From(start) => Some(format!("bytes={start}-")),
-        ByteRange::Within { start, end } if start < end => Some(format!("bytes={start}-{}", end - 1)),
-        // A suffix longer than the blob means all of it; S3 reads lengths as signed 64-bit numbers.
+        // Past the end means up to the end; servers read positions as signed 64-bit numbers.
+        ByteRange::From(start) => Some(format!("bytes={}-", signed(start))),
+        ByteRange::Within { start, end } if start < end => Some(format!("bytes={}-{}", signed(start), signed(end - 1))),
         ByteRange::Last(n) if n > 0 => Some(format!("bytes=-{}", signed(n))),
         _ => None,
     }

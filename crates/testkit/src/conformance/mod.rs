@@ -3,6 +3,7 @@
 
 mod blobs;
 mod blobs_races;
+mod except;
 mod logs;
 mod parameters;
 mod queue;
@@ -12,9 +13,10 @@ mod records_feed;
 use cloud::{Entropy, Error, Result, SystemClock, SystemEntropy};
 
 pub use blobs::blobs;
+pub use except::Except;
 pub use logs::{logs, logs_without_ties};
 pub use parameters::parameters;
-pub use queue::{RECEIVES_MAX, queue};
+pub use queue::{ACKNOWLEDGED_LATE, ACKNOWLEDGED_TWICE, EXTENDED_LATE, RECEIVES_MAX, queue, queue_except};
 pub use records::records;
 pub use records_feed::change_feed;
 

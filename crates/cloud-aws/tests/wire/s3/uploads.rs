@@ -59,7 +59,7 @@ async fn a_long_body_goes_in_parts_and_comes_back_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_fails_leaves_no_parts() {
     let behind = Behind::ministack().await;
-    let (at, body) = (key("failed"), whole(PART + CHUNK));
+    let (at, body) = (key("failed"), whole(2 * PART + CHUNK));
     let wrong = PutOptions { sha256: Some(Sha256Digest::of(b"other")), ..PutOptions::default() };
     let error = behind.blobs.put_stream(&at, chunks(&body), wrong).await.unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error:?}");
