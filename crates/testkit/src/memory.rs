@@ -1,8 +1,10 @@
-//! `Records` and `Parameters` in memory, for tests above the ports.
+//! `Records`, `Parameters` and `Sockets` in memory, for tests above the ports.
 //!
 //! They keep the promises of the ports and use every freedom that the ports give: an expired record is still
 //! read by `get` and still counts for conditions, so that a caller who forgets to look at `expires` is found; and
 //! every call lets other tasks run first, so that a read and the write that follows from it can be overtaken.
+
+mod sockets;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,8 @@ use cloud::{
     Parameters, RangeQuery, Record, RecordKey, RecordPage, Records, Result, Secret, Version, Write, check_writes,
 };
 use serde_json::Value;
+
+pub use sockets::{MemoryPeer, MemorySockets};
 
 /// Records in one range query.
 const QUERY_LIMIT_MAX: usize = 1000;

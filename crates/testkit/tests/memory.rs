@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloud::SystemClock;
 use testkit::conformance;
-use testkit::memory::{MemoryParameters, MemoryRecords};
+use testkit::memory::{MemoryParameters, MemoryRecords, MemorySockets};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_in_memory_conform() {
@@ -16,4 +16,10 @@ async fn records_in_memory_conform() {
 #[tokio::test]
 async fn parameters_in_memory_conform() {
     conformance::parameters(Arc::new(MemoryParameters::new(Arc::new(SystemClock)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_in_memory_conform() {
+    let adapter = MemorySockets::new();
+    conformance::sockets(&adapter, &adapter).await;
 }

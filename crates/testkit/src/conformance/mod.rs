@@ -9,6 +9,8 @@ mod parameters;
 mod queue;
 mod records;
 mod records_feed;
+mod sockets;
+mod stacks;
 
 use cloud::{Entropy, Error, Result, SystemClock, SystemEntropy};
 
@@ -19,6 +21,8 @@ pub use parameters::parameters;
 pub use queue::{ACKNOWLEDGED_LATE, ACKNOWLEDGED_TWICE, EXTENDED_LATE, RECEIVES_MAX, queue, queue_except};
 pub use records::records;
 pub use records_feed::change_feed;
+pub use sockets::{SocketPeer, SocketPeers, sockets};
+pub use stacks::stacks;
 
 /// A name that no other run uses.
 fn fresh(what: &str) -> String {
