@@ -1,0 +1,65 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+
+import { call } from '../api/client';
+import { t, type TextKey } from '../i18n';
+import { Trouble } from '../parts/Trouble';
+import { Waiting } from '../parts/Waiting';
+import { useLoaded } from '../state/loaded';
+import { ProjectContext } from '../state/project';
+import { visited } from '../state/recent';
+import { href } from '../state/router';
+
+const SECTIONS = [
+  ['', 'project.overview'],
+  ['files', 'project.files'],
+  ['commits', 'project.commits'],
+  ['branches', 'project.branches'],
+  ['jobs', 'project.jobs'],
+  ['environments', 'project.environments'],
+  ['storage', 'project.storage'],
+  ['settings', 'project.settings'],
+] as const satisfies readonly (readonly [string, TextKey])[];
+
+/** Every page of a project: its name and sections above, the page below. */
+export function ProjectFrame({
+  slug,
+  section,
+  children,
+}: {
+  slug: string;
+  section: string;
+  children: ComponentChildren;
+}) {
+  const loaded = useLoaded(() => call('get_project', { path: { project: slug } }), slug);
+  const project = loaded.value;
+  useEffect(() => {
+    if (project) visited(project.slug);
+  }, [project?.slug]);
+  if (!project) {
+    return (
+      <main id="content">
+        {loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />}
+      </main>
+    );
+  }
+  return (
+    <ProjectContext.Provider value={{ project, reload: loaded.reload }}>
+      <nav class="sections" aria-label={t('project.sections')}>
+        <a class="project" href={href(['p', slug])}>
+          {project.name}
+        </a>
+        {SECTIONS.map(([name, text]) => (
+          <a
+            key={name}
+            href={href(name === '' ? ['p', slug] : ['p', slug, name])}
+            aria-current={name === section ? 'page' : undefined}
+          >
+            {t(text)}
+          </a>
+        ))}
+      </nav>
+      <main id="content">{children}</main>
+    </ProjectContext.Provider>
+  );
+}

@@ -1,0 +1,132 @@
+// What a page reads: one value, or a list page by page.
+
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+
+/** One read: waiting, failed, or there. An older value stays while a newer one is fetched. */
+export interface Loaded<T> {
+  value: T | undefined;
+  error: unknown;
+  loading: boolean;
+  reload: () => void;
+}
+
+/** Reads again when `key` changes; an answer to an older key is dropped. */
+export function useLoaded<T>(read: (signal: AbortSignal) => Promise<T>, key: string): Loaded<T> {
+  const [state, setState] = useState<{ key: string; value: T | undefined; error: unknown; loading: boolean }>({
+    key,
+    value: undefined,
+    error: undefined,
+    loading: true,
+  });
+  const [round, setRound] = useState(0);
+  const latest = useRef(read);
+  latest.current = read;
+  useEffect(() => {
+    const control = new AbortController();
+    setState((before) => ({ ...before, key, value: before.key === key ? before.value : undefined, loading: true }));
+    latest.current(control.signal).then(
+      (value) => {
+        if (!control.signal.aborted) setState({ key, value, error: undefined, loading: false });
+      },
+      (error: unknown) => {
+        if (!control.signal.aborted) setState((before) => ({ ...before, error, loading: false }));
+      },
+    );
+    return () => control.abort();
+  }, [key, round]);
+  const reload = useCallback(() => setRound((before) => before + 1), []);
+  const current = state.key === key;
+  return {
+    value: current ? state.value : undefined,
+    error: current ? state.error : undefined,
+    loading: state.loading || !current,
+    reload,
+  };
+}
+
+/** A page of a list as the API gives it. */
+export interface PageOf<T> {
+  items: T[];
+  next?: string | null;
+}
+
+export interface Pages<T> {
+  items: T[];
+  /** Nothing has been read yet. */
+  first: boolean;
+  loading: boolean;
+  error: unknown;
+  more: (() => void) | undefined;
+  reload: () => void;
+}
+
+/** Reads a list page by page. */
+export function usePages<T>(read: (cursor: string | undefined) => Promise<PageOf<T>>, key: string): Pages<T> {
+  const [state, setState] = useState<{ items: T[]; next: string | undefined; first: boolean; error: unknown }>({
+    items: [],
+    next: undefined,
+    first: true,
+    error: undefined,
+  });
+  const [loading, setLoading] = useState(true);
+  const turn = useRef(0);
+  const latest = useRef(read);
+  latest.current = read;
+
+  const load = useCallback((cursor: string | undefined, fresh: boolean) => {
+    turn.current += 1;
+    const mine = turn.current;
+    setLoading(true);
+    latest
+      .current(cursor)
+      .then(
+        (page) => {
+          if (mine !== turn.current) return;
+          setState((before) => ({
+            items: fresh ? page.items : [...before.items, ...page.items],
+            next: page.next ?? undefined,
+            first: false,
+            error: undefined,
+          }));
+        },
+        (error: unknown) => {
+          if (mine === turn.current) setState((before) => ({ ...before, first: false, error }));
+        },
+      )
+      .finally(() => {
+        if (mine === turn.current) setLoading(false);
+      });
+  }, []);
+
+  useEffect(() => {
+    setState({ items: [], next: undefined, first: true, error: undefined });
+    load(undefined, true);
+  }, [key, load]);
+
+  const next = state.next;
+  return {
+    items: state.items,
+    first: state.first,
+    loading,
+    error: state.error,
+    more: next === undefined ? undefined : () => load(next, false),
+    reload: useCallback(() => load(undefined, true), [load]),
+  };
+}
+
+/** Reads a whole list that is known to be short (branches, environments, members), at most `most` items. */
+export async function all<T>(read: (cursor: string | undefined) => Promise<PageOf<T>>, most = 1000): Promise<T[]> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await read(cursor);
+    items.push(...page.items);
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined && items.length < most);
+  return items;
+}
+
+/** The query of one page of a list. */
+export function page(cursor: string | undefined, limit: number): { cursor?: string; limit: number } {
+  return cursor === undefined ? { limit } : { cursor, limit };
+}

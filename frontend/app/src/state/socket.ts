@@ -1,0 +1,206 @@
+// One WebSocket for the page: a project's events and followed logs. The event log is the truth, the socket a hint: after a
+// reconnect everything is asked for from the last known place, so that nothing is missed and nothing shown twice.
+
+import { signal } from '@preact/signals';
+
+import { call } from '../api/client';
+import type { EventView, LineView, RequestView } from '../api/generated';
+
+export type Connection = 'idle' | 'connecting' | 'open' | 'waiting';
+
+/** Shown in the header while a page follows something. */
+export const connection = signal<Connection>('idle');
+
+export interface LogTarget {
+  project: string;
+  job?: string;
+  environment?: string;
+  function?: string;
+}
+
+export interface LogLines {
+  lines: LineView[];
+  requests: RequestView[];
+  /** Some lines were left out by the source because there were too many. */
+  sampled: boolean;
+}
+
+interface Following {
+  project: string;
+  after: number | undefined;
+  onEvent: (event: EventView) => void;
+}
+
+interface Tail {
+  target: LogTarget;
+  /** The server's id, once it follows. */
+  id: string | undefined;
+  cursor: string | undefined;
+  onLines: (lines: LogLines) => void;
+  onEnd: (reason: string) => void;
+}
+
+interface Message {
+  type: string;
+  project?: string;
+  sequence?: number;
+  event?: EventView;
+  tail?: string;
+  lines?: LineView[];
+  requests?: RequestView[];
+  cursor?: string;
+  reason?: string;
+  sampled?: boolean;
+}
+
+const BACKOFF_MIN_MS = 500;
+const BACKOFF_MAX_MS = 20_000;
+/** Under the gateway's idle limit of 10 minutes. */
+const PING_MS = 240_000;
+
+const followed = new Set<Following>();
+const tails = new Set<Tail>();
+/** Tails that were asked for and not yet answered, in the order of asking: the answers come in that order. */
+let asked: Tail[] = [];
+let socket: WebSocket | undefined;
+let backoff = BACKOFF_MIN_MS;
+let ping: ReturnType<typeof setInterval> | undefined;
+
+function wanted(): boolean {
+  return followed.size > 0 || tails.size > 0;
+}
+
+function say(message: Record<string, unknown>): void {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+
+function subscribe(following: Following): void {
+  say({ action: 'subscribe', project: following.project, after: following.after });
+}
+
+function ask(tail: Tail): void {
+  if (socket?.readyState !== WebSocket.OPEN) return;
+  asked.push(tail);
+  const start = tail.cursor === undefined ? { start: 0 } : { cursor: tail.cursor };
+  say({ action: 'tail', ...tail.target, ...start });
+}
+
+async function connect(): Promise<void> {
+  if (connection.value === 'connecting' || connection.value === 'open' || !wanted()) return;
+  connection.value = 'connecting';
+  let opened: WebSocket;
+  try {
+    const ticket = await call('create_socket_ticket');
+    opened = new WebSocket(`${ticket.url}?ticket=${encodeURIComponent(ticket.ticket)}`);
+  } catch {
+    retry();
+    return;
+  }
+  socket = opened;
+  opened.onopen = () => {
+    backoff = BACKOFF_MIN_MS;
+    connection.value = 'open';
+    asked = [];
+    for (const following of followed) subscribe(following);
+    for (const tail of tails) {
+      tail.id = undefined;
+      ask(tail);
+    }
+    ping = setInterval(() => say({ action: 'ping' }), PING_MS);
+  };
+  opened.onmessage = (message: MessageEvent<string>) => receive(JSON.parse(message.data) as Message);
+  opened.onclose = () => {
+    clearInterval(ping);
+    socket = undefined;
+    retry();
+  };
+}
+
+function retry(): void {
+  if (!wanted()) {
+    connection.value = 'idle';
+    return;
+  }
+  connection.value = 'waiting';
+  setTimeout(() => void connect(), backoff * (0.5 + Math.random() / 2));
+  backoff = Math.min(backoff * 2, BACKOFF_MAX_MS);
+}
+
+function receive(message: Message): void {
+  switch (message.type) {
+    case 'event':
+      for (const following of followed) {
+        if (!message.event || following.project !== (message.project ?? message.event.project)) continue;
+        if (following.after !== undefined && message.event.sequence <= following.after) continue;
+        following.after = message.event.sequence;
+        following.onEvent(message.event);
+      }
+      break;
+    case 'live':
+      for (const following of followed) {
+        if (following.project === message.project) following.after ??= message.sequence;
+      }
+      break;
+    case 'tailing': {
+      const tail = asked.shift();
+      if (tail) tail.id = message.tail;
+      if (tail && !tails.has(tail)) say({ action: 'untail', tail: message.tail });
+      break;
+    }
+    case 'log':
+      for (const tail of tails) {
+        if (tail.id !== message.tail) continue;
+        tail.cursor = message.cursor ?? tail.cursor;
+        tail.onLines({
+          lines: message.lines ?? [],
+          requests: message.requests ?? [],
+          sampled: message.sampled ?? false,
+        });
+      }
+      break;
+    case 'tail_ended':
+      for (const tail of [...tails]) {
+        if (tail.id !== message.tail) continue;
+        tails.delete(tail);
+        tail.onEnd(message.reason ?? '');
+      }
+      break;
+  }
+}
+
+function rest(): void {
+  if (!wanted()) {
+    socket?.close();
+    connection.value = 'idle';
+  }
+}
+
+/** Follows a project's events from now (or after a sequence). Answers with the end of following. `project` is the id. */
+export function follow(project: string, onEvent: (event: EventView) => void, after?: number): () => void {
+  const following: Following = { project, after, onEvent };
+  followed.add(following);
+  if (connection.value === 'open') subscribe(following);
+  else void connect();
+  return () => {
+    followed.delete(following);
+    if (![...followed].some((other) => other.project === project)) say({ action: 'unsubscribe', project });
+    rest();
+  };
+}
+
+/** Follows a log from its beginning. Answers with the end of following. */
+export function followLog(
+  target: LogTarget,
+  onLines: (lines: LogLines) => void,
+  onEnd: (reason: string) => void = () => undefined,
+): () => void {
+  const tail: Tail = { target, id: undefined, cursor: undefined, onLines, onEnd };
+  tails.add(tail);
+  if (connection.value === 'open') ask(tail);
+  else void connect();
+  return () => {
+    tails.delete(tail);
+    if (tail.id !== undefined) say({ action: 'untail', tail: tail.id });
+    rest();
+  };
+}

@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import type { EventView, LineView } from '../src/api/generated';
+
+/** A socket whose other end is the test. */
+class Peer {
+  static opened: Peer[] = [];
+  static readonly OPEN = 1;
+  readyState = 0;
+  said: Record<string, unknown>[] = [];
+  onopen: (() => void) | undefined;
+  onmessage: ((message: { data: string }) => void) | undefined;
+  onclose: (() => void) | undefined;
+
+  constructor(readonly url: string) {
+    Peer.opened.push(this);
+  }
+
+  send(text: string) {
+    this.said.push(JSON.parse(text) as Record<string, unknown>);
+  }
+
+  close() {
+    this.readyState = 3;
+    this.onclose?.();
+  }
+
+  open() {
+    this.readyState = 1;
+    this.onopen?.();
+  }
+
+  tell(message: unknown) {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+}
+
+const event = (sequence: number) => ({ project: 'P', sequence, type: 'job.updated' }) as EventView;
+const line = (id: string) => ({ id, message: id }) as LineView;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.resetModules();
+  Peer.opened = [];
+  vi.stubGlobal('WebSocket', Peer);
+  vi.stubGlobal('fetch', async () => {
+    return new Response('{"ticket":"once","url":"ws://here/ws","expires":0}', {
+      headers: { 'Content-Type': 'application/json' },
+    });
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function connected(nth: number): Promise<Peer> {
+  await vi.waitFor(() => {
+    if (Peer.opened.length <= nth) throw new Error('not yet');
+  });
+  const peer = Peer.opened[nth];
+  if (!peer) throw new Error('no peer');
+  peer.open();
+  return peer;
+}
+
+test('after a break events go on from the last that was seen, each once', async () => {
+  const { follow } = await import('../src/state/socket');
+  const seen: number[] = [];
+  follow('P', (found) => seen.push(found.sequence));
+  const first = await connected(0);
+  expect(first.url).toBe('ws://here/ws?ticket=once');
+  first.tell({ type: 'event', sequence: 4, event: event(4) });
+  first.tell({ type: 'event', sequence: 4, event: event(4) });
+  first.close();
+  await vi.advanceTimersByTimeAsync(1000);
+  const second = await connected(1);
+  expect(second.said[0]).toEqual({ action: 'subscribe', project: 'P', after: 4 });
+  second.tell({ type: 'event', sequence: 4, event: event(4) });
+  second.tell({ type: 'event', sequence: 5, event: event(5) });
+  expect(seen).toEqual([4, 5]);
+});
+
+test('a log is followed from its beginning, and after a break from its cursor', async () => {
+  const { followLog } = await import('../src/state/socket');
+  const lines: string[] = [];
+  followLog({ project: 'P', job: 'J' }, (more) => lines.push(...more.lines.map((found) => found.id)));
+  const first = await connected(0);
+  expect(first.said[0]).toEqual({ action: 'tail', project: 'P', job: 'J', start: 0 });
+  first.tell({ type: 'tailing', tail: 'T1' });
+  first.tell({ type: 'log', tail: 'T1', lines: [line('a')], requests: [], cursor: 'C1' });
+  first.tell({ type: 'log', tail: 'other', lines: [line('x')], requests: [], cursor: 'C9' });
+  first.close();
+  await vi.advanceTimersByTimeAsync(1000);
+  const second = await connected(1);
+  expect(second.said[0]).toEqual({ action: 'tail', project: 'P', job: 'J', cursor: 'C1' });
+  expect(lines).toEqual(['a']);
+});
+
+test('the socket is closed when nobody follows anything', async () => {
+  const { follow, connection } = await import('../src/state/socket');
+  const end = follow('P', () => undefined);
+  const peer = await connected(0);
+  end();
+  expect(peer.readyState).toBe(3);
+  expect(connection.value).toBe('idle');
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(Peer.opened).toHaveLength(1);
+});
