@@ -101,7 +101,14 @@ impl Window {
 
     /// How many events at or after `from` were read.
     pub fn read(&self) -> usize {
-        self.seen.len().max(self.skip)
+        let (at_from, later) = self.counts();
+        at_from + later
+    }
+
+    /// Of the events that were read: those at `from`, and those after it.
+    fn counts(&self) -> (usize, usize) {
+        let at_from = self.seen.range(..=(self.from, Mark::MAX)).count();
+        (self.skip.max(at_from), self.seen.len() - at_from)
     }
 
     pub fn has(&self, at: i64, mark: Mark) -> bool {
@@ -129,7 +136,7 @@ impl Window {
             self.from = from;
             self.skip = 0;
         }
-        self.skip = self.skip.max(self.seen.range(..=(from, Mark::MAX)).count());
+        self.skip = self.counts().0;
     }
 
     /// The cursor for a reader that goes on from here; `None` when it would have to name too many events.
@@ -144,7 +151,7 @@ impl Window {
         if bytes.len() > SEEN_MAX * SEEN_BYTES {
             return None;
         }
-        let skip = self.skip.max(self.seen.range(..=(self.from, Mark::MAX)).count());
+        let skip = self.counts().0;
         Some(LogCursor(format!("{VERSION}.{}.{skip}.{}", self.from, URL_SAFE_NO_PAD.encode(bytes))))
     }
 
@@ -261,5 +268,113 @@ impl<'a> Taking<'a> {
     pub fn done(mut self) -> (Vec<LogRecord>, Option<i64>) {
         self.fresh.sort_by_key(|record| (record.at, record.ingested));
         (self.fresh, self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(at: i64, message: &str) -> RawEvent {
+        RawEvent { stream: "s".into(), at, ingested: at, message: message.into() }
+    }
+
+    /// One read by a reader who comes with a cursor: what is new of the log, at most `limit`.
+    fn read(cursor: Option<LogCursor>, log: &[RawEvent], limit: usize) -> (Vec<LogRecord>, LogCursor) {
+        let mut window = cursor.map_or_else(Window::default, |cursor| Window::parse(&cursor).unwrap().0);
+        let from = window.from;
+        let mut taking = Taking::new(&mut window, limit, usize::MAX);
+        taking.page(log.iter().filter(|event| event.at >= from).cloned().collect());
+        let (records, unread) = taking.done();
+        (records, window.settled_cursor(unread))
+    }
+
+    fn times(records: &[LogRecord]) -> Vec<i64> {
+        records.iter().map(|record| record.at.0).collect()
+    }
+
+    #[test]
+    fn pages_of_any_size_bring_each_event_once_and_in_order() {
+        // Many of one millisecond, equal lines among them, more than a cursor can name.
+        let mut log: Vec<RawEvent> = (0..1500).map(|n| raw(1_000 + n / 700, &(n % 3).to_string())).collect();
+        log.extend((0..50).map(|n| raw(40_000 + n * 1_000, "x")));
+        for limit in [1, 7, 399, 400, 401, 10_000] {
+            let (mut cursor, mut all) = (None, Vec::new());
+            loop {
+                let (records, next) = read(cursor, &log, limit);
+                assert!(records.len() <= limit && next.0.len() < 4096);
+                if records.is_empty() {
+                    break;
+                }
+                all.extend(records);
+                cursor = Some(next);
+            }
+            assert_eq!(times(&all), log.iter().map(|event| event.at).collect::<Vec<_>>(), "{limit} at a time");
+            let ids: std::collections::HashSet<_> = all.iter().map(|record| &record.id).collect();
+            assert_eq!(ids.len(), log.len());
+        }
+    }
+
+    #[test]
+    fn a_late_event_is_found_within_the_window_and_not_beyond() {
+        let mut log = vec![raw(100_000, "a"), raw(100_000, "b")];
+        let (_, cursor) = read(None, &log, 10);
+        log.insert(0, raw(100_000 - WINDOW_MS, "late"));
+        log.push(raw(100_000, "b"));
+        let (found, cursor) = read(Some(cursor), &log, 10);
+        assert_eq!(times(&found), [100_000 - WINDOW_MS, 100_000]);
+        log.insert(0, raw(100_000 - WINDOW_MS - 1, "too late"));
+        assert!(read(Some(cursor), &log, 10).0.is_empty());
+    }
+
+    #[test]
+    fn late_events_that_do_not_fit_into_a_page_come_with_the_next() {
+        let (_, cursor) = read(None, &[raw(100_000, "young")], 10);
+        let mut log: Vec<RawEvent> = (0..9).map(|n| raw(91_000 + n, "late")).collect();
+        log.push(raw(100_000, "young"));
+        // The young one moves the window; the late ones that are left must stay within it.
+        log.push(raw(115_000, "younger"));
+        let (mut cursor, mut found) = (cursor, Vec::new());
+        for _ in 0..5 {
+            let (records, next) = read(Some(cursor), &log, 2);
+            found.extend(times(&records));
+            cursor = next;
+        }
+        assert_eq!(found, [91_000, 91_001, 91_002, 91_003, 91_004, 91_005, 91_006, 91_007, 91_008, 115_000]);
+    }
+
+    #[test]
+    fn an_id_is_the_same_however_it_is_read() {
+        let log = [raw(5, "x"), raw(5, "x"), raw(5, "y")];
+        let (whole, _) = read(None, &log, 10);
+        let mut names = Names::default();
+        let live: Vec<LogRecord> = log.iter().map(|event| record(event.clone(), names.name(event).0)).collect();
+        assert_eq!(whole, live);
+        assert_ne!(whole[0].id, whole[1].id);
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        let good = read(None, &[raw(5, "x"), raw(90, "y")], 10).1.0;
+        assert!(Window::read_cursor(&good).is_some(), "{good}");
+        let long = format!("w1.0.0.{}", "A".repeat(CURSOR_BYTES_MAX));
+        let with_more = format!("{good}.AAAA.x");
+        for bad in [
+            "",
+            "w1",
+            "w1.0.0",
+            "w0.0.0.",
+            "w1.-1.0.",
+            "w1.0.-1.",
+            "w1.0.0.AA",
+            "w1.0.0.!",
+            "w1.9223372036854775807.0.",
+            &long,
+            &with_more,
+        ] {
+            assert!(Window::read_cursor(bad).is_none(), "{bad}");
+        }
+        let (_, token) = Window::read_cursor(&with_token(LogCursor(good), Some("next page")).0).unwrap();
+        assert_eq!(token.as_deref(), Some("next page"));
     }
 }

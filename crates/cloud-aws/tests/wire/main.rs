@@ -7,6 +7,7 @@ mod dynamodb;
 mod dynamodb_faults;
 mod logs;
 mod s3;
+mod sockets;
 mod sqs;
 mod ssm;
 mod stacks;
