@@ -631,3 +631,10 @@ async fn the_aws_sdk_of_a_function_finds_its_own_stack() {
     let bucket = machine.store.blobs("stack/shop-dev/shop-dev-uploads");
     assert_eq!(bucket.head(&BlobKey::parse("made").unwrap()).await.unwrap().length, 8);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stacks_on_one_machine_conform() {
+    let data = tempfile::tempdir().unwrap();
+    let machine = Machine::new(data.path()).await;
+    testkit::conformance::stacks(&machine.stacks, &machine.store.blobs("artifacts")).await;
+}

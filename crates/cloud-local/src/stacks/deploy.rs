@@ -84,6 +84,11 @@ impl Deploy<'_> {
         format!("{}_{end}", if self.is_new { "CREATE" } else { "UPDATE" })
     }
 
+    /// Work on a resource begins.
+    fn begin(&self, resource: &str) {
+        self.tell(resource, self.status("IN_PROGRESS"), None);
+    }
+
     pub fn tell(&self, resource: &str, status: String, reason: Option<String>) {
         if let Some(events) = &self.events {
             let at = self.inner.host.clock.now();
@@ -153,6 +158,7 @@ impl Deploy<'_> {
 
     async fn function(&self, app: &App, function: &sam::Function) -> Result<FunctionSpec> {
         let id = &function.logical_id;
+        self.begin(id);
         let name = self.naming.function(function);
         let runtime = self.inner.runtimes.resolve(&function.runtime).map_err(Error::Invalid)?;
         let package = match (self.what.packages.get(id), &function.code) {
@@ -198,11 +204,13 @@ impl Deploy<'_> {
     async fn provision(&self, app: &App, functions: &[FunctionView]) -> Result<()> {
         let (store, scope) = (&self.inner.host.store, Scope::Stack(self.what.name.clone()));
         for id in app.buckets.keys() {
+            self.begin(id);
             store.ensure_bucket(&scope.bucket(&self.naming.bucket(app, id))).await?;
             self.tell(id, self.status("COMPLETE"), None);
         }
         let queues = Queues::new(store.clone());
         for (id, queue) in &app.queues {
+            self.begin(id);
             let name = self.naming.physical("AWS::SQS::Queue", id, queue.name.as_deref());
             let redrive = queue.redrive.as_ref().map(|redrive| crate::wire::RedriveSpec {
                 dead_letters: self.naming.queue(app, &redrive.dead_letters),
@@ -218,6 +226,7 @@ impl Deploy<'_> {
             self.tell(id, self.status("COMPLETE"), None);
         }
         for (id, table) in &app.tables {
+            self.begin(id);
             let Some(dynamodb) = &self.inner.dynamodb else {
                 return Err(Error::Invalid(format!(
                     "{id}: there is no DynamoDB companion here: run `cargo xtask companions`"
@@ -228,6 +237,7 @@ impl Deploy<'_> {
         }
         let parameters = store.parameters_in(&scope.namespace());
         for (id, parameter) in &app.parameters {
+            self.begin(id);
             let name = self.naming.physical("AWS::SSM::Parameter", id, parameter.name.as_deref());
             parameters.put(&parameter_name(&name)?, Secret::new(parameter.value.clone()), false).await?;
             self.tell(id, self.status("COMPLETE"), None);
@@ -238,6 +248,7 @@ impl Deploy<'_> {
             logs.ensure_group(&function.log_group, retention.and_then(|group| group.retention_days)).await?;
         }
         for (id, group) in &app.log_groups {
+            self.begin(id);
             let name = self.naming.physical("AWS::Logs::LogGroup", id, group.name.as_deref());
             logs.ensure_group(&name, group.retention_days).await?;
             self.tell(id, self.status("COMPLETE"), None);
