@@ -103,7 +103,7 @@ impl Core {
 
     /// The id that `raw` stands for; an id that is nobody's when it stands for none.
     async fn project_id(&self, raw: &str) -> Result<ProjectId> {
-        Ok(self.named_project(raw).await?.unwrap_or_else(nobodys_project))
+        Ok(self.named_project(raw).await?.unwrap_or_else(keys::platform))
     }
 
     /// The id that `raw`, a slug or an id, stands for. Says nothing about who may see the project.
@@ -148,8 +148,4 @@ pub(crate) struct Stored<T> {
 
 pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T> {
     T::deserialize(&record.value).map_err(|error| Error::internal(format!("reading record `{}`", record.key), error))
-}
-
-fn nobodys_project() -> ProjectId {
-    ProjectId::parse("00000000000000000000000000").expect("26 zeros are a ULID")
 }

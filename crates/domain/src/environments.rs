@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloud::limits::FUNCTION_PAYLOAD_MAX;
 use cloud::{
-    Credentials, Expect, FunctionView, Invocation, Invoke, Millis, RangeQuery, Stack, StackName, UnsupportedItem, Write,
+    Credentials, Expect, FunctionView, Invocation, Invoke, Millis, RangeQuery, Stack, StackName, Stacks,
+    UnsupportedItem, Write,
 };
 use identity::{Permission, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,11 @@ use crate::core::{Core, Stored};
 use crate::events::NewEvent;
 use crate::jobs::{DeploySource, JobKind, JobState, Jobs, Lease, NewJob, Outcome};
 use crate::projects::{Project, etag};
-use crate::{Caller, EnvironmentName, Error, Expected, Job, JobId, Page, PageQuery, ReleaseId, Result, keys, stack};
+use crate::targets::{Target, find as find_target, release_use};
+use crate::{
+    Caller, EnvironmentName, Error, Expected, Job, JobId, Page, PageQuery, ReleaseId, Result, Slug, TargetName, keys,
+    stack,
+};
 
 /// How long keys for an environment's services are good.
 pub const CREDENTIALS_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -37,25 +42,44 @@ pub struct Environment {
     /// The newest job that deploys or removes it.
     pub job: Option<JobId>,
     pub protected: bool,
+    /// Where it is deployed; the platform's own account when `None`.
+    pub target: Option<TargetName>,
     pub updated: Millis,
     pub etag: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct EnvironmentRecord {
+pub(crate) struct EnvironmentRecord {
     v: u32,
-    name: EnvironmentName,
-    release: Option<ReleaseId>,
+    pub name: EnvironmentName,
+    pub release: Option<ReleaseId>,
     commit: Option<String>,
     url: Option<String>,
     outputs: BTreeMap<String, String>,
     unsupported: Vec<UnsupportedItem>,
-    job: Option<JobId>,
-    updated: Millis,
+    pub job: Option<JobId>,
+    #[serde(default)]
+    pub target: Option<TargetName>,
+    pub updated: Millis,
 }
 
 impl EnvironmentRecord {
-    fn view(self, project: &Project, version: &cloud::Version) -> Environment {
+    pub fn new(name: EnvironmentName, now: Millis) -> Self {
+        Self {
+            v: 1,
+            name,
+            release: None,
+            commit: None,
+            url: None,
+            outputs: BTreeMap::new(),
+            unsupported: Vec::new(),
+            job: None,
+            target: None,
+            updated: now,
+        }
+    }
+
+    pub fn view(self, project: &Project, version: &cloud::Version) -> Environment {
         Environment {
             protected: project.protected_environments.contains(&self.name),
             name: self.name,
@@ -65,6 +89,7 @@ impl EnvironmentRecord {
             outputs: self.outputs,
             unsupported: self.unsupported,
             job: self.job,
+            target: self.target,
             updated: self.updated,
             etag: etag(version),
         }
@@ -94,12 +119,70 @@ pub enum InvocationEvent {
 }
 
 /// What a deploy needs to know about its environment; for the worker.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DeployTarget {
     pub stack: StackName,
     /// The first label of the site's host.
     pub host_label: String,
     pub project_slug: String,
+    /// The platform's own account when `None`.
+    pub target: Option<Target>,
+    /// Where the stack is.
+    pub stacks: Arc<dyn Stacks>,
+}
+
+/// What runs in an environment.
+pub(crate) struct Running {
+    pub name: StackName,
+    pub stack: Stack,
+    /// Where it runs.
+    pub stacks: Arc<dyn Stacks>,
+}
+
+/// Where the stack of an environment is; `Error::Conflict` says why it cannot be reached.
+pub(crate) async fn stacks_of(
+    core: &Core,
+    slug: &Slug,
+    project: &ProjectId,
+    record: &EnvironmentRecord,
+) -> Result<Arc<dyn Stacks>> {
+    let Some(name) = &record.target else { return Ok(core.ports.stacks.clone()) };
+    stacks_at(core, slug, project, &record.name, &find_target(core, name).await?)
+}
+
+fn stacks_at(
+    core: &Core,
+    slug: &Slug,
+    project: &ProjectId,
+    name: &EnvironmentName,
+    target: &Target,
+) -> Result<Arc<dyn Stacks>> {
+    match core.ports.stacks.at(&target.stack_target(slug.as_str(), project, name)) {
+        Err(cloud::Error::Invalid(text)) => Err(Error::Conflict(text.into())),
+        other => Ok(other?),
+    }
+}
+
+/// For a purge: removes the stack of an environment, and the environment from its target's list.
+pub(crate) async fn clear(core: &Core, slug: &Slug, project: &ProjectId, name: &EnvironmentName) -> Result<()> {
+    let key = keys::environment(project, name);
+    let Some(stored) = core.read::<EnvironmentRecord>(&key).await? else { return Ok(()) };
+    let stacks = stacks_of(core, slug, project, &stored.value).await?;
+    stacks.delete(&stack::stack_name(slug, name)?).await?;
+    let mut writes = vec![Write::Delete { key, expect: Expect::Anything }];
+    if let Some(target) = &stored.value.target {
+        writes.extend(release_use(core, target, project, name).await?);
+    }
+    core.ports.records.transact(writes).await?;
+    Ok(())
+}
+
+/// `Error::Quota` when the project has as many environments as it may.
+pub(crate) async fn refuse_too_many(core: &Core, project: &ProjectId) -> Result<()> {
+    if names(core, project).await?.len() < ENVIRONMENTS_MAX {
+        return Ok(());
+    }
+    Err(Error::Quota(format!("A project has at most {ENVIRONMENTS_MAX} environments.").into()))
 }
 
 /// Publishes to environments and looks into what runs there.
@@ -202,10 +285,10 @@ impl Environments {
         let key = keys::environment(project, name);
         let stored = self.core.read::<EnvironmentRecord>(&key).await?;
         let Some(Stored { value: mut record, version }) = stored else {
-            if names(&self.core, project).await?.len() >= ENVIRONMENTS_MAX {
-                return Err(Error::Quota(format!("A project has at most {ENVIRONMENTS_MAX} environments.").into()));
-            }
-            return Ok(Write::put(key, json!(self.fresh(name, job)), Expect::Absent));
+            refuse_too_many(&self.core, project).await?;
+            let mut record = EnvironmentRecord::new(name.clone(), self.core.ports.clock.now());
+            record.job = Some(job.clone());
+            return Ok(Write::put(key, json!(record), Expect::Absent));
         };
         if let Some(running) = &record.job {
             let running = Jobs::new(self.core.clone()).find(project, running).await?;
@@ -215,20 +298,6 @@ impl Environments {
         }
         record.job = Some(job.clone());
         Ok(Write::put(key, json!(record), Expect::At(version)))
-    }
-
-    fn fresh(&self, name: &EnvironmentName, job: &JobId) -> EnvironmentRecord {
-        EnvironmentRecord {
-            v: 1,
-            name: name.clone(),
-            release: None,
-            commit: None,
-            url: None,
-            outputs: BTreeMap::new(),
-            unsupported: Vec::new(),
-            job: Some(job.clone()),
-            updated: self.core.ports.clock.now(),
-        }
     }
 
     /// Starts the removal of an environment with everything it holds.
@@ -246,15 +315,16 @@ impl Environments {
     /// The functions that run in an environment.
     pub async fn functions(&self, caller: &Caller, project: &str, name: &str) -> Result<Vec<FunctionView>> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        Ok(self.running(&project, name).await?.1.functions)
+        Ok(self.running(&project, name).await?.stack.functions)
     }
 
     /// The stack of an environment; `Error::NotFound` when nothing runs there.
-    pub(crate) async fn running(&self, project: &Project, name: &str) -> Result<(StackName, Stack)> {
+    pub(crate) async fn running(&self, project: &Project, name: &str) -> Result<Running> {
         let stored = self.stored(&project.id, name).await?;
-        let stack = stack::stack_name(&project.slug, &stored.value.name)?;
-        let found = self.core.ports.stacks.describe(&stack).await?;
-        Ok((stack, found.ok_or(Error::NotFound("environment"))?))
+        let stacks = stacks_of(&self.core, &project.slug, &project.id, &stored.value).await?;
+        let name = stack::stack_name(&project.slug, &stored.value.name)?;
+        let found = stacks.describe(&name).await.map_err(unreachable)?;
+        Ok(Running { name, stack: found.ok_or(Error::NotFound("environment"))?, stacks })
     }
 
     /// Calls a function and waits for its answer.
@@ -267,13 +337,13 @@ impl Environments {
         event: InvocationEvent,
     ) -> Result<Invocation> {
         let project = self.guarded(caller, project, name, Permission::Invoke).await?;
-        let (stack, running) = self.running(&project, name).await?;
+        let Running { name: stack, stack: running, stacks } = self.running(&project, name).await?;
         let function = find_function(&running, function)?.logical_id.clone();
         let payload = self.payload(&project, event).await?;
         if payload.len() > FUNCTION_PAYLOAD_MAX {
             return Err(Error::TooLarge(format!("An event has at most {FUNCTION_PAYLOAD_MAX} bytes.").into()));
         }
-        match self.core.ports.stacks.invoke(Invoke { stack, function, payload }).await {
+        match stacks.invoke(Invoke { stack, function, payload }).await {
             Err(cloud::Error::NotFound(_)) => Err(Error::NotFound("function")),
             Err(cloud::Error::Invalid(text)) => Err(Error::invalid("event", text)),
             other => Ok(other?),
@@ -298,8 +368,8 @@ impl Environments {
     /// Keys for the services of the environment, good for an hour.
     pub async fn credentials(&self, caller: &Caller, project: &str, name: &str) -> Result<Credentials> {
         let project = self.guarded(caller, project, name, Permission::Invoke).await?;
-        let (stack, _) = self.running(&project, name).await?;
-        let keys = self.core.ports.stacks.credentials(&stack, CREDENTIALS_LIFE).await?;
+        let running = self.running(&project, name).await?;
+        let keys = running.stacks.credentials(&running.name, CREDENTIALS_LIFE).await.map_err(unreachable)?;
         let event = NewEvent::new("environment.credentials_issued", format!("environment/{name}"), json!({}));
         self.core.commit(&project.id, caller, &[event], Vec::new()).await?;
         Ok(keys)
@@ -309,10 +379,26 @@ impl Environments {
     pub async fn target(&self, lease: &Lease, name: &EnvironmentName) -> Result<DeployTarget> {
         let stored = self.core.read::<crate::projects::ProjectRecord>(&keys::project(&lease.project)).await?;
         let project = stored.filter(|s| !s.value.deleted).ok_or(Error::NotFound("project"))?.value;
+        let record = self.stored(&lease.project, name.as_str()).await?.value;
+        let (target, stacks) = match &record.target {
+            None => (None, self.core.ports.stacks.clone()),
+            Some(bound) => {
+                let target = find_target(&self.core, bound).await?;
+                let stacks = stacks_at(&self.core, &project.slug, &lease.project, name, &target)?;
+                (Some(target), stacks)
+            }
+        };
+        if target.as_ref().is_some_and(|target| !target.allows(&lease.project, name)) {
+            return Err(Error::conflict(
+                "The target of this environment is no longer for this project and environment.",
+            ));
+        }
         Ok(DeployTarget {
             stack: stack::stack_name(&project.slug, name)?,
             host_label: stack::host_label(&project.slug, name),
             project_slug: project.slug.to_string(),
+            target,
+            stacks,
         })
     }
 
@@ -344,12 +430,31 @@ impl Environments {
 
     /// For the worker: takes the environment down, then ends the job together with its record.
     pub(crate) async fn take_down(&self, lease: &Lease, name: &EnvironmentName) -> Result<Job> {
-        let target = self.target(lease, name).await?;
-        self.core.ports.stacks.delete(&target.stack).await?;
-        let write = Write::Delete { key: keys::environment(&lease.project, name), expect: Expect::Anything };
-        let event = NewEvent::new("environment.removed", format!("environment/{name}"), json!({ "environment": name }));
         let jobs = Jobs::new(self.core.clone());
-        jobs.finish_with(lease, Outcome::Succeeded { result: json!({}) }, vec![write], vec![event]).await
+        let failed = |error: String| Outcome::Failed { error, result: Value::Null };
+        let target = match self.target(lease, name).await {
+            Err(Error::Conflict(text)) => return jobs.finish(lease, failed(text.into_owned())).await,
+            other => other?,
+        };
+        // What its owner can mend (a bucket that is not empty) is not tried again as it is.
+        match target.stacks.delete(&target.stack).await {
+            Err(cloud::Error::Invalid(text)) => return jobs.finish(lease, failed(text)).await,
+            other => other?,
+        }
+        let mut writes = vec![Write::Delete { key: keys::environment(&lease.project, name), expect: Expect::Anything }];
+        if let Some(target) = &target.target {
+            writes.extend(release_use(&self.core, &target.name, &lease.project, name).await?);
+        }
+        let event = NewEvent::new("environment.removed", format!("environment/{name}"), json!({ "environment": name }));
+        jobs.finish_with(lease, Outcome::Succeeded { result: json!({}) }, writes, vec![event]).await
+    }
+}
+
+/// A target that cannot be reached is for an admin to mend; its text says how.
+fn unreachable(error: cloud::Error) -> Error {
+    match error {
+        cloud::Error::Invalid(text) => Error::Conflict(text.into()),
+        other => other.into(),
     }
 }
 

@@ -45,6 +45,7 @@ fn capitalised(what: &'static str) -> &'static str {
         "draft" => "The draft",
         "environment" => "The environment",
         "account" => "The account",
+        "target" => "The target",
         _ => "It",
     }
 }

@@ -76,6 +76,13 @@ name!(
     |raw| is_label(raw, 20)
 );
 name!(
+    /// A deploy target's name; `default` is the platform's own account.
+    TargetName,
+    "name",
+    "A target's name has 1 to 40 of a-z, 0-9 and -, starts with a letter, has no - at its end and no -- in it, and is not `default`.",
+    |raw| is_label(raw, 40) && raw != "default"
+);
+name!(
     /// A job's id (ULID): jobs sort by creation.
     JobId,
     "job",

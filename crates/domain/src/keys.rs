@@ -8,6 +8,8 @@
 //! | `project#{id}` | `upload#{ulid}`, `file#{ulid}`, `file-path#{digest}`, `file-usage` | the files area |
 //! | `drafts#{project}#{account}` | `{branch digest}#{path}` | drafts of one person |
 //! | `slug#{slug}` | `slug` | slug -> project |
+//! | `targets` | `target#{name}` | deploy targets |
+//! | `target-uses` | `{name}` | the environments that are bound to a target |
 //! | `open-jobs` | `{job}` | jobs without a final state, for the sweep |
 //! | `connection#{id}` | `connection`, `project#{id}`, `tail#{ulid}` | an open socket |
 //! | `subscribers#{project}` | `{connection}` | who gets a project's events |
@@ -16,7 +18,7 @@ use cloud::{RecordKey, Sha256Digest};
 use git_store::{BranchName, RepoPath};
 use identity::{AccountId, ProjectId};
 
-use crate::{EnvironmentName, FileId, JobId, ReleaseId, Slug};
+use crate::{EnvironmentName, FileId, JobId, ReleaseId, Slug, TargetName};
 
 pub const OPEN_JOBS: &str = "open-jobs";
 pub const EVENT: &str = "event#";
@@ -26,6 +28,8 @@ pub const RELEASE: &str = "release#";
 pub const ENVIRONMENT: &str = "environment#";
 pub const FILE: &str = "file#";
 pub const UPLOAD: &str = "upload#";
+pub const TARGETS: &str = "targets";
+pub const TARGET: &str = "target#";
 pub const TAIL: &str = "tail#";
 
 pub fn partition(project: &ProjectId) -> String {
@@ -42,6 +46,19 @@ pub fn project(project: &ProjectId) -> RecordKey {
 
 pub fn slug(slug: &Slug) -> RecordKey {
     RecordKey::new(format!("slug#{slug}"), "slug")
+}
+
+/// The journal of what belongs to no project: an id that no project has.
+pub fn platform() -> ProjectId {
+    ProjectId::parse("00000000000000000000000000").expect("26 zeros are a ULID")
+}
+
+pub fn target(name: &TargetName) -> RecordKey {
+    RecordKey::new(TARGETS, format!("{TARGET}{name}"))
+}
+
+pub fn target_uses(name: &TargetName) -> RecordKey {
+    RecordKey::new("target-uses", name.as_str())
 }
 
 pub fn event(project: &ProjectId, sequence: u64) -> RecordKey {

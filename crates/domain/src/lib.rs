@@ -30,6 +30,7 @@ mod releases;
 mod repository;
 mod stack;
 mod starters;
+mod targets;
 
 use std::sync::Arc;
 
@@ -44,10 +45,10 @@ pub use error::{Error, InvalidCode, Result};
 pub use events::{Author, EventEnvelope, Events, NewEvent};
 pub use expected::Expected;
 pub use files::{Files, NewUpload, StoredFile, Upload};
-pub use ids::{EnvironmentName, FileId, JobId, LeaseId, ReleaseId, Slug};
+pub use ids::{EnvironmentName, FileId, JobId, LeaseId, ReleaseId, Slug, TargetName};
 pub use jobs::{
     ATTEMPTS_MAX, DeploySource, HEARTBEAT, Job, JobKind, JobMessage, JobState, Jobs, LEASE, Lease, LeaseState, Outcome,
-    Progress, RESULT_BYTES_MAX, Started, Swept, log_group,
+    Progress, RESULT_BYTES_MAX, STACK_JOB_LIFE, Started, Swept, log_group,
 };
 pub use logs::{LineKind, LogLine, LogLines, Logs, LogsQuery, RequestFigures};
 pub use members::{Member, Members};
@@ -56,6 +57,7 @@ pub use projects::{NewProject, Project, ProjectUpdate, Projects};
 pub use releases::{Artifact, ArtifactKind, Build, Release, Releases, artifact_key};
 pub use repository::{Branch, FILE_READ_MAX, Repository, Tree};
 pub use starters::{Starter, Starters};
+pub use targets::{DEFAULT_TARGET, Target, TargetSettings, TargetUpdate, Targets};
 
 /// The whole domain over one set of ports. Cheap to share behind an `Arc`.
 pub struct Domain {
@@ -68,6 +70,7 @@ pub struct Domain {
     pub jobs: Jobs,
     pub releases: Releases,
     pub environments: Environments,
+    pub targets: Targets,
     pub files: Files,
     pub logs: Logs,
     pub starters: Starters,
@@ -88,6 +91,7 @@ impl Domain {
             jobs: Jobs::new(core.clone()),
             releases: Releases::new(core.clone()),
             environments: Environments::new(core.clone()),
+            targets: Targets::new(core.clone()),
             files: Files::new(core.clone()),
             logs: Logs::new(core.clone()),
             starters: Starters::new(core.clone()),

@@ -294,15 +294,7 @@ impl Projects {
             return Err(Error::conflict("The project is not deleted."));
         }
         for environment in crate::environments::names(&self.core, project).await? {
-            self.core.ports.stacks.delete(&crate::stack::stack_name(&record.slug, &environment)?).await?;
-            self.core
-                .ports
-                .records
-                .transact(vec![Write::Delete {
-                    key: keys::environment(project, &environment),
-                    expect: Expect::Anything,
-                }])
-                .await?;
+            crate::environments::clear(&self.core, &record.slug, project, &environment).await?;
         }
         let members = self.core.identity.members();
         members.clear(project).await.map_err(|e| Error::identity(e, "project"))?;

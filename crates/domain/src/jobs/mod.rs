@@ -32,6 +32,9 @@ pub const HEARTBEAT: Duration = Duration::from_millis(500);
 pub const ATTEMPTS_MAX: u32 = 3;
 /// A job is ended after this, whatever it is doing (a worker function runs 15 minutes at most).
 pub const JOB_LIFE: Duration = Duration::from_secs(60 * 60);
+/// A change of a stack is gone on with by one worker after another for this long: CloudFormation takes its time for a
+/// distribution or a database.
+pub const STACK_JOB_LIFE: Duration = Duration::from_secs(6 * 60 * 60);
 /// How long job logs are kept.
 const LOG_RETENTION_DAYS: u32 = 30;
 /// The stored result of a job (bytes of JSON).
@@ -58,6 +61,14 @@ impl JobKind {
             Self::Deploy { .. } => "deploy",
             Self::Remove { .. } => "remove",
             Self::Purge => "purge",
+        }
+    }
+
+    /// How long a job of this kind may take in all.
+    pub fn life(&self) -> Duration {
+        match self {
+            Self::Deploy { .. } | Self::Remove { .. } => STACK_JOB_LIFE,
+            Self::Build | Self::Purge => JOB_LIFE,
         }
     }
 
@@ -97,6 +108,17 @@ impl JobState {
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
     }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+        }
+    }
 }
 
 /// How far a running job is.
@@ -131,6 +153,8 @@ pub struct Job {
     /// Why it failed, for people.
     pub error: Option<String>,
     pub cancel_requested: bool,
+    /// What its last worker left for the next; `null` at first.
+    pub checkpoint: Value,
     pub created: Millis,
     pub started: Option<Millis>,
     pub finished: Option<Millis>,
@@ -290,7 +314,7 @@ impl Jobs {
         if stored.value.sent.is_some() || stored.value.state != JobState::Queued {
             return Ok(());
         }
-        self.send(project, job).await?;
+        self.send(project, job, &stored.value.author).await?;
         let mut record = stored.value;
         record.sent = Some(self.core.ports.clock.now());
         let write = Write::put(keys::job(project, job), json!(record), Expect::At(stored.version));
@@ -301,8 +325,9 @@ impl Jobs {
         }
     }
 
-    async fn send(&self, project: &ProjectId, job: &JobId) -> Result<()> {
-        let body = JobMessage { project: project.clone(), job: job.clone() };
+    async fn send(&self, project: &ProjectId, job: &JobId, author: &Author) -> Result<()> {
+        let correlation_id = author.correlation_id.clone();
+        let body = JobMessage { project: project.clone(), job: job.clone(), correlation_id };
         let body = serde_json::to_string(&body).map_err(|e| Error::internal("writing a job message", e))?;
         self.core.ports.jobs_queue.send(SendMessage { body, delay: Duration::ZERO }).await?;
         Ok(())
@@ -341,6 +366,9 @@ const CHANGE_ATTEMPTS: usize = 20;
 pub struct JobMessage {
     pub project: ProjectId,
     pub job: JobId,
+    /// Of the request that asked for the job; empty where it is not known.
+    #[serde(default)]
+    pub correlation_id: String,
 }
 
 /// The log group of a project's jobs; each job is a stream in it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloud::{Millis, RangeQuery};
 
-use super::{JOB_LIFE, JobMessage, JobRecord, JobState, Jobs};
+use super::{JobMessage, JobRecord, JobState, Jobs};
 use crate::events::NewEvent;
 use crate::{Error, Result, keys};
 
@@ -67,11 +67,11 @@ impl Jobs {
             other => other?.value,
         };
         let now = self.core.ports.clock.now();
-        if now.since(record.created) > JOB_LIFE && !record.is_leased_at(now) {
+        if now.since(record.created) > record.kind.life() && !record.is_leased_at(now) {
             self.end_overdue(open, &record).await?;
             swept.ended += 1;
         } else if is_unattended(&record, now) {
-            self.send(&open.project, &open.job).await?;
+            self.send(&open.project, &open.job, &record.author).await?;
             self.mark_sent(open).await?;
             swept.sent += 1;
         }

@@ -119,6 +119,48 @@ impl Jobs {
         }
     }
 
+    /// Keeps what the next worker would want to know, should this one stop. Small: it is a part of the job's record.
+    pub async fn checkpoint(&self, lease: &Lease, checkpoint: Value) -> Result<()> {
+        self.keep(lease, |record| record.checkpoint = checkpoint.clone()).await.map(drop)
+    }
+
+    /// Lets another worker go on with the job at once, from `checkpoint`. That is no attempt that failed.
+    pub async fn hand_over(&self, lease: &Lease, checkpoint: Value) -> Result<()> {
+        let now = self.core.ports.clock.now();
+        let kept = self.keep(lease, |record| {
+            record.checkpoint = checkpoint.clone();
+            record.attempt = record.attempt.saturating_sub(1);
+            record.lease = None;
+            // If the message does not leave, the sweep sends one.
+            record.sent = Some(now);
+        });
+        if !kept.await? {
+            return Ok(());
+        }
+        let author = self.stored(&lease.project, &lease.job).await?.value.author;
+        self.send(&lease.project, &lease.job, &author).await
+    }
+
+    /// Changes what only workers care about, without an event, as long as the lease is held; whether it was.
+    async fn keep(&self, lease: &Lease, change: impl Fn(&mut JobRecord)) -> Result<bool> {
+        for _ in 0..super::CHANGE_ATTEMPTS {
+            let stored = self.stored(&lease.project, &lease.job).await?;
+            let mut record = stored.value;
+            if record.state.is_final() || !record.is_leased_by(&lease.id) {
+                return Ok(false);
+            }
+            change(&mut record);
+            let key = keys::job(&lease.project, &lease.job);
+            let write = Write::put(key, json!(record), Expect::At(stored.version));
+            match self.core.ports.records.transact(vec![write]).await {
+                Err(error) if error.is_condition_failed() => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Ok(true),
+            }
+        }
+        Err(Error::Unavailable("The job"))
+    }
+
     fn state_of(&self, record: &JobRecord, lease: &Lease) -> LeaseState {
         if record.state.is_final() || !record.is_leased_by(&lease.id) {
             LeaseState::Lost

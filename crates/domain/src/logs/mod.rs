@@ -102,9 +102,10 @@ impl Logs {
         function: &str,
     ) -> Result<Source> {
         let project = self.core.project(caller, project, Permission::ReadLogs).await?;
-        let (stack, running) = Environments::new(self.core.clone()).running(&project, environment).await?;
-        let group = find_function(&running, function)?.log_group.clone();
-        Ok(Source { logs: (self.core.ports.stack_logs)(&stack), group, stream: None, is_lambda: true })
+        let running = Environments::new(self.core.clone()).running(&project, environment).await?;
+        let group = find_function(&running.stack, function)?.log_group.clone();
+        let logs = running.stacks.logs().unwrap_or_else(|| (self.core.ports.stack_logs)(&running.name));
+        Ok(Source { logs, group, stream: None, is_lambda: true })
     }
 }
 

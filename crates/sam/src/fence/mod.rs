@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use enforce::enforce;
-pub use types::is_known_type;
+pub use types::{is_known_type, is_never_allowed};
 
 use text::Scope;
 

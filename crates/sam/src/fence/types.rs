@@ -90,6 +90,11 @@ pub fn is_known_type(kind: &str) -> bool {
     KNOWN.contains(&kind)
 }
 
+/// Whether no target can allow the type.
+pub fn is_never_allowed(kind: &str) -> bool {
+    never(kind).is_some()
+}
+
 /// Never allowed, whatever a target says: they run somebody's code, or carry out another template.
 pub(super) fn never(kind: &str) -> Option<(ViolationCode, &'static str)> {
     match kind {
