@@ -51,6 +51,8 @@ pub(crate) fn verdict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
         SdkError::ConstructionFailure(_) => Verdict::Refused(0),
         SdkError::ServiceError(service) => match (service.raw().status().as_u16(), service.err().code()) {
             (429 | 503, _) => Verdict::Busy,
+            // A success that cannot be read.
+            (..300, None) => Verdict::Unclear,
             // `InternalError` also comes with 200 (CompleteMultipartUpload).
             (500.., _) | (_, Some("RequestTimeout" | "InternalError")) => Verdict::Unclear,
             (_, Some(code)) if is_busy(code) => Verdict::Busy,

@@ -144,7 +144,12 @@ where
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or_default();
             let raw = (service.raw() as &dyn std::any::Any).downcast_ref::<HttpResponse>();
-            if is_busy(code) || raw.is_some_and(|raw| matches!(raw.status().as_u16(), 429 | 500..)) {
+            let status = raw.map(|raw| raw.status().as_u16());
+            // A success that cannot be read.
+            if code.is_empty() && status.is_some_and(|status| status < 300) {
+                return cloud::Error::Unclear(what);
+            }
+            if is_busy(code) || status.is_some_and(|status| matches!(status, 429 | 500..)) {
                 return cloud::Error::Unavailable(what);
             }
             match is_refused_caller(code) {

@@ -1,5 +1,7 @@
 //! `Queue` on SQS.
 
+mod faults;
+
 use std::sync::Arc;
 
 use aws_sdk_sqs::Client;

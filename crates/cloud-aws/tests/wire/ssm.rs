@@ -1,5 +1,7 @@
 //! `Parameters` on SSM Parameter Store.
 
+mod faults;
+
 use std::sync::Arc;
 
 use testkit::conformance;
