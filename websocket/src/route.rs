@@ -43,6 +43,8 @@ async fn connect(app: &App, connection: &ConnectionId, event: &Value) -> u16 {
     };
     match app.domain.connections.open(connection, &principal).await {
         Ok(()) => 200,
+        // The session ended between ticket and connection.
+        Err(domain::Error::NotFound(_)) => 401,
         Err(error) => failed(&error),
     }
 }

@@ -12,6 +12,7 @@
 //! | `target-uses` | `{name}` | the environments that are bound to a target |
 //! | `open-jobs` | `{job}` | jobs without a final state, for the sweep |
 //! | `connection#{id}` | `connection`, `project#{id}`, `tail#{ulid}` | an open socket |
+//! | `held#{session or token}` | `{connection}` | the sockets that a session or token opened |
 //! | `subscribers#{project}` | `{connection}` | who gets a project's events |
 
 use cloud::{RecordKey, Sha256Digest};
@@ -131,6 +132,14 @@ pub fn draft(project: &ProjectId, account: &AccountId, branch: &BranchName, path
 
 pub fn connection(connection: &str) -> RecordKey {
     RecordKey::new(connection_partition(connection), "connection")
+}
+
+pub fn held(holder: &str) -> String {
+    format!("held#{holder}")
+}
+
+pub fn held_connection(holder: &str, connection: &str) -> RecordKey {
+    RecordKey::new(held(holder), connection)
 }
 
 pub fn connection_partition(connection: &str) -> String {

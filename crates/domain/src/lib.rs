@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
-pub use connections::{Connection, Connections, Subscribed, TailMessage, TailTarget};
+pub use connections::{Connection, Connections, DELIVERIES_AT_ONCE, Subscribed, TailMessage, TailTarget};
 pub use core::{DomainSettings, Quotas, StarterSource};
 pub use drafts::{Draft, Drafts, SaveDraft};
 pub use environments::{CREDENTIALS_LIFE, DeployTarget, Environment, Environments, InvocationEvent, Publish};

@@ -280,3 +280,58 @@ async fn a_tail_has_one_reader_at_a_time() {
     let logged = world.sockets.take(&connection).into_iter().filter(|message| message["type"] == "log").count();
     assert_eq!(logged, 1);
 }
+
+/// A signed-in person: the session is one that can end.
+async fn sign_in(world: &World, name: &str) -> Caller {
+    let account = world.account(name).await;
+    let signed_in = world.identity.sign_in(account.email.as_str(), world::PASSWORD).await.unwrap();
+    let mut principal = world.principal(&account);
+    principal.session = Some(signed_in.session);
+    Caller::new(principal, "test")
+}
+
+#[tokio::test]
+async fn the_sockets_of_a_session_end_with_it_and_no_other() {
+    let world = World::new();
+    let (ada, bob) = (sign_in(&world, "ada").await, sign_in(&world, "bob").await);
+    let project = world.project(&ada, "shop").await;
+    let (one, two) = (connect(&world, &ada, "c1").await, connect(&world, &ada, "c2").await);
+    let other = connect(&world, &bob, "c3").await;
+    world.domain.connections.subscribe(&one, "shop", None).await.unwrap();
+    world.sockets.take(&one);
+    let session = ada.principal.session.clone().unwrap();
+    world.identity.sign_out(&session).await.unwrap();
+    // Even before anything is closed nothing is delivered, and nothing is done.
+    work(&world, &ada, 1).await;
+    feed(&world, &project, 0).await;
+    assert!(sequences(&world.sockets.take(&one)).is_empty());
+    assert!(world.domain.connections.subscribe(&two, "shop", None).await.is_err());
+    for _ in 0..2 {
+        world.domain.connections.close_held(session.as_str()).await.unwrap();
+    }
+    let closed: Vec<String> = world.sockets.gone.lock().unwrap().iter().cloned().collect();
+    assert_eq!(closed, ["c1", "c2"]);
+    assert!(world.domain.connections.caller(&other).await.is_ok());
+    let left: Vec<String> = world.records.dump().into_iter().map(|record| record.key.to_string()).collect();
+    let of = |name: &str| left.iter().any(|key| key.starts_with(&format!("connection#{name}")) || key.ends_with(name));
+    assert!(!of("c1") && !of("c2") && of("c3"), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_ended_opens_no_socket() {
+    let world = World::new();
+    let ada = sign_in(&world, "ada").await;
+    world.identity.sign_out(ada.principal.session.as_ref().unwrap()).await.unwrap();
+    let late = world.domain.connections.open(&ConnectionId("c1".into()), &ada.principal).await.unwrap_err();
+    assert!(matches!(late, Error::NotFound("connection")));
+}
+
+#[tokio::test]
+async fn the_sockets_of_a_disabled_account_hear_nothing_more() {
+    let world = World::new();
+    let ada = sign_in(&world, "ada").await;
+    let connection = connect(&world, &ada, "c1").await;
+    let disabled = identity::AccountUpdate { disabled: Some(true), ..identity::AccountUpdate::default() };
+    world.identity.accounts().update(&ada.principal.account, disabled, None).await.unwrap();
+    assert!(world.domain.connections.caller(&connection).await.is_err());
+}

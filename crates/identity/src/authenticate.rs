@@ -3,7 +3,9 @@
 use crate::opaque::split;
 use crate::sessions::COOKIE_PREFIX;
 use crate::tokens::TOKEN_PREFIX;
-use crate::{Account, AuthenticationError, Channel, Credential, Identity, Principal, Scopes, SessionId, Token};
+use crate::{
+    Account, AuthenticationError, Channel, Credential, Error, Identity, Principal, Result, Scopes, SessionId, Token,
+};
 
 impl Identity {
     /// Proves a credential, on records read now: a revoked session or token and a disabled account are refused at once.
@@ -16,6 +18,26 @@ impl Identity {
             Credential::Basic { password, .. } => self.by_token(password.expose(), Channel::Basic).await,
             Credential::Cookie(cookie) => self.by_cookie(cookie.expose()).await,
             Credential::Ticket(ticket) => self.redeem_ticket(ticket.expose()).await,
+        }
+    }
+
+    /// Whether what proved `principal` still counts: its session or token, and its account.
+    pub async fn still_holds(&self, principal: &Principal) -> Result<bool> {
+        let proof = match (&principal.session, &principal.token) {
+            (Some(session), _) => self.live_session(session).await.map(|(_, account)| account),
+            (None, Some(token)) => self.token_by_id(token).await.map(|(_, account)| account),
+            (None, None) => {
+                return match self.accounts().get(&principal.account).await {
+                    Ok(account) => Ok(!account.disabled),
+                    Err(Error::NotFound(_)) => Ok(false),
+                    Err(error) => Err(error),
+                };
+            }
+        };
+        match proof {
+            Ok(account) => Ok(account.id == principal.account),
+            Err(AuthenticationError::Revoked | AuthenticationError::Expired) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,56 +1,65 @@
 //! Delivery of committed events to live subscriptions.
 
+use bytes::Bytes;
 use cloud::{Expect, Posted, RangeQuery, Record};
+use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt};
 use identity::{AccountId, Permission, ProjectId};
 use serde_json::json;
 
-use super::{Connections, Phase, REPLAY_LIFE, REPLAY_PAGE, SubscriptionRecord};
+use super::{Connections, Phase, REPLAY_LIFE, REPLAY_PAGE, SubscriptionRecord, event_message};
 use crate::events::{EventEnvelope, Events};
 use crate::{Error, Result, keys};
 
-/// Subscriptions that are served at the same time.
-const PARALLEL: usize = 16;
+/// Connections that are sent to at the same time.
+pub const DELIVERIES_AT_ONCE: usize = 16;
+/// Subscriptions in one page; so many are in memory at a time, and no more.
 const SUBSCRIBERS_PAGE: usize = 200;
 
 impl Connections {
     /// For the consumer of the change feed: sends `event`, and before it whatever a subscription still lacks. Asked
-    /// again with the same event it sends nothing that has been noted as sent.
+    /// again with the same event it sends nothing that has been noted as sent. A connection that fails or is slow holds
+    /// up no other; when all were served the first failure is told.
     pub async fn deliver(&self, event: &EventEnvelope) -> Result<()> {
-        let project = ProjectId::parse(event.project.as_str()).map_err(|e| Error::identity(e, "project"))?;
-        let mut after = None;
-        loop {
-            let range = RangeQuery {
-                partition: keys::subscribers(&project),
-                after,
-                limit: SUBSCRIBERS_PAGE,
-                ..RangeQuery::default()
-            };
-            let page = self.core.ports.records.query(range).await?;
-            let project = &project;
-            futures::stream::iter(page.records)
-                .map(|record| async move { self.deliver_to(project, record, event).await })
-                .buffer_unordered(PARALLEL)
-                .try_collect::<Vec<()>>()
-                .await?;
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
+        let project = &ProjectId::parse(event.project.as_str()).map_err(|e| Error::identity(e, "project"))?;
+        let told = &Told { event, message: event_message(event) };
+        let served = self.subscribers(project).map(|record| async move {
+            match record {
+                Ok(record) => self.deliver_to(project, record, told).await,
+                Err(error) => Err(error),
             }
+        });
+        let mut failed = Ok(());
+        let mut served = std::pin::pin!(served.buffer_unordered(DELIVERIES_AT_ONCE));
+        while let Some(outcome) = served.next().await {
+            failed = failed.and(outcome);
         }
+        failed
     }
 
-    async fn deliver_to(&self, project: &ProjectId, stored: Record, event: &EventEnvelope) -> Result<()> {
+    /// Everyone who follows the project, a page at a time.
+    fn subscribers<'a>(&'a self, project: &'a ProjectId) -> impl Stream<Item = Result<Record>> + 'a {
+        let pages = stream::try_unfold(Some(None::<String>), move |place| async move {
+            let Some(after) = place else { return Ok::<_, Error>(None) };
+            let partition = keys::subscribers(project);
+            let range = RangeQuery { partition, after, limit: SUBSCRIBERS_PAGE, ..RangeQuery::default() };
+            let page = self.core.ports.records.query(range).await?;
+            Ok(Some((stream::iter(page.records.into_iter().map(Ok)), page.next.map(Some))))
+        });
+        pages.try_flatten()
+    }
+
+    async fn deliver_to(&self, project: &ProjectId, stored: Record, told: &Told<'_>) -> Result<()> {
         let mut record: SubscriptionRecord = crate::core::decode(&stored)?;
         let replaying =
             record.phase == Phase::Replaying && self.core.ports.clock.now().since(record.since) < REPLAY_LIFE;
-        if replaying || record.delivered >= event.sequence {
+        if replaying || record.delivered >= told.event.sequence {
             return Ok(());
         }
         if !self.may_follow(project, &record).await? {
             return self.end_subscription(project, &record).await;
         }
-        if !self.send_up_to(project, &mut record, event).await? {
+        if !self.send_up_to(project, &mut record, told).await? {
             return self.close(&record.connection).await;
         }
         record.phase = Phase::Live;
@@ -63,12 +72,8 @@ impl Connections {
     }
 
     /// Sends what lies between `delivered` and the event, then the event; `false` when the connection is gone.
-    async fn send_up_to(
-        &self,
-        project: &ProjectId,
-        record: &mut SubscriptionRecord,
-        event: &EventEnvelope,
-    ) -> Result<bool> {
+    async fn send_up_to(&self, project: &ProjectId, record: &mut SubscriptionRecord, told: &Told<'_>) -> Result<bool> {
+        let event = told.event;
         let events = Events::new(self.core.clone());
         while record.delivered + 1 < event.sequence {
             let page = events.after(project, record.delivered, REPLAY_PAGE).await?;
@@ -77,13 +82,13 @@ impl Connections {
                 break;
             }
             for one in missing {
-                if self.post_event(&record.connection, one).await? == Posted::Gone {
+                if self.post_bytes(&record.connection, event_message(one)).await? == Posted::Gone {
                     return Ok(false);
                 }
                 record.delivered = one.sequence;
             }
         }
-        let posted = self.post_event(&record.connection, event).await?;
+        let posted = self.post_bytes(&record.connection, told.message.clone()).await?;
         record.delivered = event.sequence;
         Ok(posted == Posted::Sent)
     }
@@ -112,25 +117,19 @@ impl Connections {
 
     /// Ends every subscription that an account has to a project.
     pub async fn drop_member(&self, project: &ProjectId, account: &AccountId) -> Result<()> {
-        let mut after = None;
-        loop {
-            let range = RangeQuery {
-                partition: keys::subscribers(project),
-                after,
-                limit: SUBSCRIBERS_PAGE,
-                ..RangeQuery::default()
-            };
-            let page = self.core.ports.records.query(range).await?;
-            for stored in &page.records {
-                let record: SubscriptionRecord = crate::core::decode(stored)?;
-                if record.account == *account {
-                    self.end_subscription(project, &record).await?;
-                }
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
+        let mut subscribers = std::pin::pin!(self.subscribers(project));
+        while let Some(stored) = subscribers.try_next().await? {
+            let record: SubscriptionRecord = crate::core::decode(&stored)?;
+            if record.account == *account {
+                self.end_subscription(project, &record).await?;
             }
         }
+        Ok(())
     }
+}
+
+/// An event and the one text of it that goes to everyone.
+struct Told<'a> {
+    event: &'a EventEnvelope,
+    message: Bytes,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloud::limits::{SOCKET_LIFE_MAX, SOCKET_MESSAGE_MAX};
+use cloud::limits::{SOCKET_EVENT_MAX, SOCKET_LIFE_MAX, SOCKET_MESSAGE_MAX};
 use cloud::{ConnectionId, Expect, Millis, Posted, RangeQuery, Record, Version, Write};
 use identity::{AccountId, Permission, Principal, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,16 @@ use crate::core::Core;
 use crate::events::{EventEnvelope, Events};
 use crate::{Caller, Error, Result, keys};
 
+pub use delivery::DELIVERIES_AT_ONCE;
 pub use tail::{TailMessage, TailTarget};
 
 /// Events that a subscription replays at most; a cursor older than that reads the list of events first.
 pub const REPLAY_MAX: u64 = 5_000;
 const REPLAY_PAGE: usize = 100;
+/// Sockets of one session that are closed in one go.
+const HELD_PAGE: usize = 100;
+/// A connection that takes longer for one message does not read: it is closed.
+const POST_MAX: Duration = Duration::from_secs(10);
 /// A replay that takes longer has died with its function: live delivery takes over.
 const REPLAY_LIFE: Duration = Duration::from_secs(60);
 
@@ -80,16 +85,35 @@ impl Connections {
         Self { core }
     }
 
-    /// Notes a new connection of a proven principal.
+    /// Notes a new connection of a proven principal. `Error::NotFound` when the principal's session has ended meanwhile.
     pub async fn open(&self, connection: &ConnectionId, principal: &Principal) -> Result<()> {
         let now = self.core.ports.clock.now();
         let record = ConnectionRecord { v: 1, context: principal.to_context(), opened: now };
-        self.core
-            .ports
-            .records
-            .transact(vec![self.kept(keys::connection(&connection.0), json!(record), Expect::Anything)])
-            .await?;
-        Ok(())
+        let mut writes = vec![self.kept(keys::connection(&connection.0), json!(record), Expect::Anything)];
+        if let Some(holder) = holder(principal) {
+            writes.push(self.kept(keys::held_connection(holder, &connection.0), json!({}), Expect::Anything));
+        }
+        self.core.ports.records.transact(writes).await?;
+        // The session may have ended meanwhile: whoever ends it closes what is noted by then.
+        self.caller(connection).await.map(drop)
+    }
+
+    /// Closes every socket that a session or token opened: it has ended. May be called again.
+    pub async fn close_held(&self, holder: &str) -> Result<()> {
+        loop {
+            let range = RangeQuery { partition: keys::held(holder), limit: HELD_PAGE, ..RangeQuery::default() };
+            let page = self.core.ports.records.query(range).await?;
+            for record in &page.records {
+                let connection = ConnectionId(record.key.sort.clone());
+                self.core.ports.sockets.close(&connection).await?;
+                self.close(&connection).await?;
+                let held = Write::Delete { key: record.key.clone(), expect: Expect::Anything };
+                self.core.ports.records.transact(vec![held]).await?;
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// A write of something that is of no use once the connection must be closed.
@@ -104,6 +128,12 @@ impl Connections {
             let mut writes = vec![Write::Delete { key: record.key.clone(), expect: Expect::Anything }];
             if let Some(project) = project_of(&record) {
                 writes.push(Write::Delete { key: keys::subscriber(&project, &connection.0), expect: Expect::Anything });
+            }
+            let opened = serde_json::from_value::<ConnectionRecord>(record.value);
+            let principal = opened.ok().and_then(|opened| Principal::from_context(&opened.context).ok());
+            if let Some(holder) = principal.as_ref().and_then(holder) {
+                let key = keys::held_connection(holder, &connection.0);
+                writes.push(Write::Delete { key, expect: Expect::Anything });
             }
             self.core.ports.records.transact(writes).await?;
         }
@@ -120,14 +150,15 @@ impl Connections {
         Ok(self.core.ports.records.query(range).await?.records)
     }
 
-    /// Who is at the other end; `Error::NotFound` when the connection is not open, or its account is disabled.
+    /// Who is at the other end; `Error::NotFound` when the connection is not open, or the session or token that opened
+    /// it has ended, or its account is disabled.
     pub async fn caller(&self, connection: &ConnectionId) -> Result<Caller> {
         let stored = self.core.read::<ConnectionRecord>(&keys::connection(&connection.0)).await?;
         let context = stored.ok_or(Error::NotFound("connection"))?.value.context;
         let principal = Principal::from_context(&context).map_err(|e| Error::internal("reading a connection", e))?;
-        match self.core.identity.accounts().get(&principal.account).await {
-            Ok(account) if !account.disabled => Ok(Caller::new(principal, format!("connection-{connection}"))),
-            Ok(_) | Err(identity::Error::NotFound(_)) => Err(Error::NotFound("connection")),
+        match self.core.identity.still_holds(&principal).await {
+            Ok(true) => Ok(Caller::new(principal, format!("connection-{connection}"))),
+            Ok(false) => Err(Error::NotFound("connection")),
             Err(error) => Err(Error::identity(error, "connection")),
         }
     }
@@ -181,7 +212,7 @@ impl Connections {
         loop {
             let page = events.after(project, record.delivered, REPLAY_PAGE).await?;
             for event in &page {
-                if self.post_event(&record.connection, event).await? == Posted::Gone {
+                if self.post_bytes(&record.connection, event_message(event)).await? == Posted::Gone {
                     self.close(&record.connection).await?;
                     return Ok(record.delivered);
                 }
@@ -234,24 +265,41 @@ impl Connections {
         if text.len() > SOCKET_MESSAGE_MAX {
             return Err(Error::TooLarge("A socket message has at most 128 KiB.".into()));
         }
-        match self.core.ports.sockets.post(connection, Bytes::from(text)).await {
-            Err(cloud::Error::Unavailable(_)) => {
-                // It does not read. Better a clean reconnect from its cursor than a growing buffer.
-                self.core.ports.sockets.close(connection).await?;
-                Ok(Posted::Gone)
-            }
-            other => Ok(other?),
-        }
+        self.post_bytes(connection, Bytes::from(text)).await
     }
 
-    async fn post_event(&self, connection: &ConnectionId, event: &EventEnvelope) -> Result<Posted> {
-        let message = json!({ "type": "event", "sequence": event.sequence, "event": event });
-        if message.to_string().len() <= SOCKET_MESSAGE_MAX {
-            return self.post(connection, &message).await;
+    async fn post_bytes(&self, connection: &ConnectionId, message: Bytes) -> Result<Posted> {
+        let sockets = &self.core.ports.sockets;
+        match tokio::time::timeout(POST_MAX, sockets.post(connection, message)).await {
+            // It does not read. Better a clean reconnect from its cursor than a growing buffer.
+            Err(_) | Ok(Err(cloud::Error::Unavailable(_))) => {
+                if let Ok(closed) = tokio::time::timeout(POST_MAX, sockets.close(connection)).await {
+                    closed?;
+                }
+                Ok(Posted::Gone)
+            }
+            Ok(other) => Ok(other?),
         }
-        let short = EventEnvelope { detail: json!({ "truncated": true }), ..event.clone() };
-        self.post(connection, &json!({ "type": "event", "sequence": event.sequence, "event": short })).await
     }
+}
+
+/// What is sent of an event: all of it, or where it can be read when it is large.
+fn event_message(event: &EventEnvelope) -> Bytes {
+    let whole = json!({ "type": "event", "sequence": event.sequence, "event": event }).to_string();
+    if whole.len() <= SOCKET_EVENT_MAX {
+        return Bytes::from(whole);
+    }
+    let (project, before) = (&event.project, event.sequence.saturating_sub(1));
+    let href = format!("/projects/{project}/events?after={before}&limit=1");
+    let pointer =
+        json!({ "type": "event", "truncated": true, "project": project, "sequence": event.sequence, "href": href });
+    Bytes::from(pointer.to_string())
+}
+
+/// The session or token that a principal stands on.
+fn holder(principal: &Principal) -> Option<&str> {
+    let session = principal.session.as_ref().map(|session| session.as_str());
+    session.or(principal.token.as_ref().map(|token| token.as_str()))
 }
 
 fn project_of(record: &Record) -> Option<ProjectId> {

@@ -16,7 +16,7 @@ use domain::{
 use git_store::{GitStore, GitStoreSettings};
 use identity::{
     Account, Channel, EmailAddress, Identity, IdentitySettings, NewAccount, Password, PersonName, Principal, Role,
-    Scopes, SessionId,
+    Scopes,
 };
 use testkit::SimClock;
 use testkit::memory::{MemoryParameters, MemoryRecords};
@@ -144,7 +144,7 @@ impl World {
             channel: Channel::Bearer,
             scopes: Scopes::all(),
             project: None,
-            session: Some(SessionId::generate(&*self.clock, &*self.entropy)),
+            session: None,
             token: None,
         }
     }
