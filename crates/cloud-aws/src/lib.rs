@@ -5,9 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![cfg_attr(not(feature = "all"), allow(dead_code, reason = "each service brings its own caller"))]
 
+pub mod access;
 mod attempts;
 #[cfg(feature = "s3")]
 mod blobs;
+#[cfg(feature = "events")]
+mod bus;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "ssm")]
@@ -22,6 +25,7 @@ mod sockets;
 #[cfg(feature = "stacks")]
 mod stacks;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -33,6 +37,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 #[cfg(feature = "s3")]
 pub use blobs::S3Blobs;
+#[cfg(feature = "events")]
+pub use bus::EventBridgeBus;
 #[cfg(feature = "logs")]
 pub use logs::{CloudWatchLogs, LiveTail};
 #[cfg(feature = "ssm")]
@@ -60,13 +66,14 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The account and region that the function runs in.
 #[derive(Clone)]
 pub struct Aws {
-    config: SdkConfig,
+    config: Arc<OnceLock<SdkConfig>>,
 }
 
 impl Aws {
-    /// Reads region, credentials and endpoints (`AWS_ENDPOINT_URL`) the way every AWS SDK does.
-    pub async fn connect() -> Self {
-        Self::with(aws_config::defaults(BehaviorVersion::latest()).load().await)
+    /// Reads region, credentials and endpoints (`AWS_ENDPOINT_URL`) the way every AWS SDK does, when the first client
+    /// is made: a start that calls nothing reads no root certificates.
+    pub fn on_first_use() -> Self {
+        Self { config: Arc::default() }
     }
 
     /// Calls as `config` says, with this crate's limits on time and attempts.
@@ -81,11 +88,20 @@ impl Aws {
             .with_initial_backoff(BACKOFF_FIRST)
             .with_max_backoff(BACKOFF_MAX);
         let config = config.into_builder().retry_config(retries).timeout_config(timeouts).build();
-        Self { config }
+        Self { config: Arc::new(OnceLock::from(config)) }
     }
 
     pub fn config(&self) -> &SdkConfig {
-        &self.config
+        self.config.get_or_init(|| {
+            let read = std::thread::spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.map(|runtime| runtime.block_on(aws_config::defaults(BehaviorVersion::latest()).load()))
+            });
+            // Callers are in a runtime, where nothing may block on a future: hence the thread. It waits for nothing
+            // where the region is in the environment, as it is on Lambda.
+            let config = read.join().ok().and_then(Result::ok).unwrap_or_else(|| SdkConfig::builder().build());
+            Self::with(config).config().clone()
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::guarded::Guarded;
-use crate::{Error, Ports, Result, StackName};
+use crate::{Error, EventBus, Ports, Result, StackName};
 
 /// One right to a port's methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,20 +37,26 @@ pub enum Access {
     SendTails,
     /// `Sockets::post` and `close`
     PostToSockets,
+    /// `EventBus::publish`
+    PublishEvents,
     /// `Logs::ensure_group` and `append` of the platform's own logs.
     WriteLogs,
-    /// `Logs::read`, `streams` and `groups` of the platform's own logs.
+    /// `Logs::read` of the platform's own logs.
     ReadLogs,
+    /// `Logs::streams` and `groups`, of either.
+    ListLogs,
     /// `Logs::delete_group` of the platform's own logs.
     DeleteLogs,
     /// `Logs::follow` of the platform's own logs.
     FollowLogs,
-    /// `Logs::read`, `streams` and `groups` of users' functions.
+    /// `Logs::read` of users' functions.
     ReadStackLogs,
     /// `Logs::follow` of users' functions.
     FollowStackLogs,
-    /// `Parameters::get` and `list`
+    /// `Parameters::get`
     ReadParameters,
+    /// `Parameters::list`
+    ListParameters,
     /// `Parameters::put` and `delete`
     WriteParameters,
     /// `Stacks::describe`
@@ -140,6 +146,7 @@ impl Ports {
             }),
             parameters: Arc::new(Guarded::new(self.parameters.clone(), grants)),
             stacks: Arc::new(Guarded::new(self.stacks.clone(), grants)),
+            bus: self.bus.clone().map(|bus| -> Arc<dyn EventBus> { Arc::new(Guarded::new(bus, grants)) }),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }

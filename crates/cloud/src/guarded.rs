@@ -10,10 +10,10 @@ use bytes::Bytes;
 
 use crate::access::{Grants, is_like};
 use crate::{
-    Access, Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ConnectionId, Credentials,
-    DeadLetter, DeployStack, ETag, Error, EventSink, Invocation, Invoke, Leased, LogEvent, LogPage,
-    LogQuery, LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, Posted, PresignGet, PresignPut,
-    Presigned, PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret,
+    Access, Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, BusEvent, ByteRange, ConnectionId, Credentials,
+    DeadLetter, DeployStack, ETag, Error, EventBus, EventSink, Invocation, Invoke, Leased, LogEvent, LogPage, LogQuery,
+    LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, Posted, PresignGet, PresignPut, Presigned,
+    Published, PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret,
     SendMessage, Sockets, Stack, StackName, StackRules, StackTarget, Stacks, Version, Write,
 };
 
@@ -194,6 +194,13 @@ impl Sockets for Guarded<dyn Sockets> {
 }
 
 #[async_trait]
+impl EventBus for Guarded<dyn EventBus> {
+    async fn publish(&self, events: &[BusEvent]) -> Result<Vec<Published>> {
+        self.with(Access::PublishEvents)?.publish(events).await
+    }
+}
+
+#[async_trait]
 impl Logs for Guarded<dyn Logs> {
     async fn ensure_group(&self, group: &str, retention_days: Option<u32>) -> Result<()> {
         self.own(Access::WriteLogs)?.ensure_group(group, retention_days).await
@@ -216,11 +223,11 @@ impl Logs for Guarded<dyn Logs> {
     }
 
     async fn streams(&self, group: &str, after: Option<&str>, limit: usize) -> Result<Vec<LogStream>> {
-        self.with_role()?.streams(group, after, limit).await
+        self.with(Access::ListLogs)?.streams(group, after, limit).await
     }
 
     async fn groups(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
-        self.with_role()?.groups(prefix, after, limit).await
+        self.with(Access::ListLogs)?.groups(prefix, after, limit).await
     }
 
     async fn delete_group(&self, group: &str) -> Result<()> {
@@ -243,7 +250,7 @@ impl Parameters for Guarded<dyn Parameters> {
     }
 
     async fn list(&self, prefix: &str, after: Option<&ParameterName>, limit: usize) -> Result<Vec<Parameter>> {
-        self.with(Access::ReadParameters)?.list(prefix, after, limit).await
+        self.with(Access::ListParameters)?.list(prefix, after, limit).await
     }
 }
 
@@ -278,8 +285,8 @@ impl Stacks for Guarded<dyn Stacks> {
         Ok(Arc::new(Self::new(there, self.grants)))
     }
 
-    fn boundary(&self) -> Option<String> {
-        self.port().ok()?.boundary()
+    fn rules(&self, name: &StackName) -> Option<StackRules> {
+        self.port().ok()?.rules(name)
     }
 
     fn logs(&self) -> Option<Arc<dyn Logs>> {
@@ -321,6 +328,7 @@ impl crate::Ports {
             stack_logs: Arc::new(move |_| of_stacks.clone()),
             parameters: Arc::new(Guarded::later(makers.parameters)),
             stacks: Arc::new(Guarded::later(makers.stacks)),
+            bus: None,
             clock,
             entropy,
         }

@@ -7,6 +7,7 @@
 
 mod access;
 mod blobs;
+mod bus;
 mod clock;
 mod error;
 mod guarded;
@@ -26,6 +27,7 @@ pub use blobs::{
     Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, PresignGet, PresignPut, Presigned,
     PutCondition, PutOptions, Sha256Digest, collect, stream_of,
 };
+pub use bus::{BusEvent, EventBus, Published};
 pub use clock::{Clock, Entropy, Millis, SystemClock, SystemEntropy};
 pub use error::{Error, Result};
 pub use guarded::{MakePort, PortMakers};
@@ -41,7 +43,7 @@ pub use secret::Secret;
 pub use sockets::{ConnectionId, Posted, Sockets};
 pub use stacks::{
     Credentials, DeployRun, DeployStack, EventSink, FunctionView, Inspect, InspectTemplate, Invocation, Invoke,
-    PlannedChange, Report, ResourceView, Stack, StackEvent, StackName, StackRules, StackStatus, StackTarget,
-    Stacks, UnsupportedItem,
+    PlannedChange, Report, ResourceView, Stack, StackEvent, StackName, StackRules, StackStatus, StackTarget, Stacks,
+    UnsupportedItem,
 };
 pub use transaction::check_writes;

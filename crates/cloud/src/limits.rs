@@ -14,6 +14,10 @@ pub const GATEWAY_PAYLOAD_MAX: usize = 10 * MIB;
 pub const GATEWAY_HEADERS_MAX: usize = 10_240;
 /// REST API integration timeout.
 pub const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
+/// REST API integration timeout of a streamed response, from the request to its last byte.
+pub const GATEWAY_STREAM_TIMEOUT_MAX: Duration = Duration::from_secs(900);
+/// A streamed response of a regional REST API ends when nothing came for this long.
+pub const GATEWAY_STREAM_IDLE_MAX: Duration = Duration::from_secs(300);
 /// Synchronous Lambda invocation payload, each way, after base64 (bytes).
 pub const FUNCTION_PAYLOAD_MAX: usize = 6 * MIB;
 /// Asynchronous Lambda invocation payload (bytes).
@@ -76,6 +80,11 @@ pub const LOG_EVENT_MAX: usize = 256 * KIB;
 pub const LOG_BATCH_SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Events in one page of a read.
 pub const LOG_PAGE_EVENTS_MAX: usize = 10_000;
+
+/// One event on a bus, and all of one call (bytes, counted as [`crate::BusEvent::size`] does; EventBridge PutEvents).
+pub const BUS_EVENT_MAX: usize = 256 * KIB;
+/// Events in one call (EventBridge PutEvents).
+pub const BUS_BATCH_MAX: usize = 10;
 
 /// One parameter (bytes; Parameter Store, standard tier).
 pub const PARAMETER_MAX: usize = 4 * KIB;

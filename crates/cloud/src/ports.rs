@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Blobs, Clock, Entropy, Logs, Parameters, Queue, Records, Sockets, StackName, Stacks};
+use crate::{Blobs, Clock, Entropy, EventBus, Logs, Parameters, Queue, Records, Sockets, StackName, Stacks};
 
 /// Gives the logs of one stack. On one machine each stack is an account of its own; on AWS all are one.
 pub type StackLogs = Arc<dyn Fn(&StackName) -> Arc<dyn Logs> + Send + Sync>;
@@ -21,6 +21,8 @@ pub struct Ports {
     pub stack_logs: StackLogs,
     pub parameters: Arc<dyn Parameters>,
     pub stacks: Arc<dyn Stacks>,
+    /// None where nobody can subscribe.
+    pub bus: Option<Arc<dyn EventBus>>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }

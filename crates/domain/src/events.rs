@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Clock, Entropy, Expect, Millis, RangeQuery, Records, Version, Write};
+use cloud::{Clock, Entropy, EventBus, Expect, Millis, RangeQuery, Records, Version, Write};
 use identity::{Permission, ProjectId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,6 +37,13 @@ pub struct EventEnvelope {
     /// Counts up by one within the project, from 1.
     pub sequence: u64,
     pub detail: Value,
+}
+
+impl EventEnvelope {
+    /// Where it can be read alone.
+    pub fn href(&self) -> String {
+        format!("/projects/{}/events?after={}&limit=1", self.project, self.sequence.saturating_sub(1))
+    }
 }
 
 /// An event about to be written.
@@ -197,6 +204,10 @@ pub struct Events {
 impl Events {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         Self { core }
+    }
+
+    pub(crate) fn bus(&self) -> Option<&Arc<dyn EventBus>> {
+        self.core.ports.bus.as_ref()
     }
 
     /// The events after the sequence `after` (0 for all), oldest first. The cursor is the last sequence.

@@ -26,6 +26,7 @@ mod members;
 mod page;
 mod policy;
 mod projects;
+mod publishing;
 mod releases;
 mod repository;
 mod stack;

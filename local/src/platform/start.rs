@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use build_worker::Worker;
 use build_worker::build::{Builder, BuilderSettings};
 use cloud::{Blobs, Clock, Entropy, Grants, Logs, Ports, StackName, Stacks, SystemClock, SystemEntropy};
@@ -269,6 +269,7 @@ impl Ground {
             }),
             parameters: Arc::new(self.store.parameters()),
             stacks: Arc::new(stacks.clone()) as Arc<dyn Stacks>,
+            bus: None,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         };
@@ -297,7 +298,11 @@ impl Ground {
         });
         let Some(bucket) = bucket else { return Ok(()) };
         let blobs = self.store.blobs(bucket);
-        let count = synchronise(&self.config.static_files, &blobs, &self.store.records()).await?;
+        let files = &self.config.static_files;
+        if !files.is_dir() {
+            bail!("{} is not there: `cargo xtask up` builds the front end", files.display());
+        }
+        let count = synchronise(files, &blobs, &self.store.records()).await?;
         tracing::debug!(count, bucket, "the front end's files are in place");
         Ok(())
     }

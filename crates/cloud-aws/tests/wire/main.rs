@@ -5,6 +5,7 @@
 mod cable;
 mod dynamodb;
 mod dynamodb_faults;
+mod eventbridge;
 mod logs;
 mod s3;
 mod sockets;

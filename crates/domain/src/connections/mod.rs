@@ -289,8 +289,7 @@ fn event_message(event: &EventEnvelope) -> Bytes {
     if whole.len() <= SOCKET_EVENT_MAX {
         return Bytes::from(whole);
     }
-    let (project, before) = (&event.project, event.sequence.saturating_sub(1));
-    let href = format!("/projects/{project}/events?after={before}&limit=1");
+    let (project, href) = (&event.project, event.href());
     let pointer =
         json!({ "type": "event", "truncated": true, "project": project, "sequence": event.sequence, "href": href });
     Bytes::from(pointer.to_string())

@@ -21,7 +21,7 @@ use identity::{
 use testkit::SimClock;
 use testkit::memory::{MemoryParameters, MemoryRecords};
 
-use ports::{Gate, GatedRecords, MemoryBlobs, MemoryLogs, MemoryQueue, MemorySockets, MemoryStacks};
+use ports::{Gate, GatedRecords, MemoryBlobs, MemoryBus, MemoryLogs, MemoryQueue, MemorySockets, MemoryStacks};
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -38,6 +38,7 @@ pub struct World {
     pub logs: Arc<MemoryLogs>,
     pub stack_logs: Arc<MemoryLogs>,
     pub stacks: Arc<MemoryStacks>,
+    pub bus: Arc<MemoryBus>,
     pub git: GitStore,
     pub gate: Arc<Gate>,
     _folder: tempfile::TempDir,
@@ -79,6 +80,7 @@ impl World {
         let sockets = Arc::new(MemorySockets::default());
         let (logs, stack_logs) = (Arc::new(MemoryLogs::default()), Arc::new(MemoryLogs::default()));
         let stacks = Arc::new(MemoryStacks::default());
+        let bus = Arc::new(MemoryBus::default());
         let of_stacks = stack_logs.clone();
         let ports = Ports {
             records: shared,
@@ -90,6 +92,7 @@ impl World {
             stack_logs: Arc::new(move |_: &StackName| -> Arc<dyn Logs> { of_stacks.clone() }),
             parameters,
             stacks: stacks.clone(),
+            bus: Some(bus.clone()),
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
@@ -113,6 +116,7 @@ impl World {
             logs,
             stack_logs,
             stacks,
+            bus,
             git,
             gate,
             _folder: folder,
@@ -203,7 +207,7 @@ impl World {
             run: Default::default(),
         };
         let (events, _) = futures::channel::mpsc::unbounded();
-        let stack = self.stacks.deploy(what, events).await.unwrap();
+        let stack = target.stacks.deploy(what, events).await.unwrap();
         let result = serde_json::json!({ "url": stack.url });
         self.domain.environments.set_release(&lease, &name, &release.id, &stack, result).await.unwrap()
     }

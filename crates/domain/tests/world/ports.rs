@@ -10,9 +10,10 @@ use cloud::{
     Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ConnectionId, Credentials, DeadLetter,
     DeployStack, ETag, Error, EventSink, FunctionView, Invocation, Invoke, Leased, LogCursor, LogEvent, LogPage,
     LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPut, Presigned, PutCondition, PutOptions,
-    Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus, Stacks,
+    Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus, StackTarget,
+    Stacks,
 };
-use cloud::{RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
+use cloud::{BusEvent, EventBus, Published, RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -249,9 +250,17 @@ impl Sockets for MemorySockets {
 
 /// Stacks with one function each, `Hello`, that gives its event back.
 #[derive(Default)]
-pub struct MemoryStacks(Mutex<BTreeMap<StackName, Stack>>);
+pub struct MemoryStacks(Mutex<BTreeMap<StackName, Stack>>, Mutex<Targets>);
+
+/// The stacks of each target that was asked for, by its name.
+type Targets = BTreeMap<String, (StackTarget, Arc<MemoryStacks>)>;
 
 impl MemoryStacks {
+    /// As whom a target was last reached, and what is there.
+    pub fn target(&self, name: &str) -> (StackTarget, Arc<MemoryStacks>) {
+        self.1.lock().unwrap()[name].clone()
+    }
+
     pub fn names(&self) -> Vec<String> {
         self.0.lock().unwrap().keys().map(ToString::to_string).collect()
     }
@@ -308,6 +317,13 @@ impl Stacks for MemoryStacks {
         Ok(())
     }
 
+    fn at(&self, target: &StackTarget) -> Result<Arc<dyn Stacks>> {
+        let mut targets = self.1.lock().unwrap();
+        let there = targets.get(&target.name).map(|(_, there)| there.clone()).unwrap_or_default();
+        targets.insert(target.name.clone(), (target.clone(), there.clone()));
+        Ok(there)
+    }
+
     async fn credentials(&self, name: &StackName, ttl: Duration) -> Result<Credentials> {
         Ok(Credentials {
             access_key_id: format!("KEY-{name}"),
@@ -356,5 +372,34 @@ impl Records for GatedRecords {
             self.gate.resume.notified().await;
         }
         self.inner.transact(writes).await
+    }
+}
+
+/// A bus that keeps what it is told.
+#[derive(Default)]
+pub struct MemoryBus {
+    pub taken: Mutex<Vec<BusEvent>>,
+    /// Events of these projects are refused.
+    pub refused: Mutex<Vec<String>>,
+    /// The whole bus does not answer.
+    pub away: Mutex<bool>,
+}
+
+#[async_trait::async_trait]
+impl EventBus for MemoryBus {
+    async fn publish(&self, events: &[BusEvent]) -> Result<Vec<Published>> {
+        if *self.away.lock().unwrap() {
+            return Err(Error::Unavailable("the bus".into()));
+        }
+        let refused = self.refused.lock().unwrap();
+        let outcome = |event: &BusEvent| match refused.iter().any(|project| event.detail["project"] == project.as_str())
+        {
+            true => Published::Refused("InternalFailure".into()),
+            false => {
+                self.taken.lock().unwrap().push(event.clone());
+                Published::Taken
+            }
+        };
+        Ok(events.iter().map(outcome).collect())
     }
 }
