@@ -6,21 +6,25 @@ use cloud::Access::{
     WriteLogs,
 };
 
-/// It checks out what it builds, stores artifacts, deploys, and removes what deleted projects leave.
+/// It checks out what it builds, keeps dependencies, stores artifacts, deploys, and removes what deleted projects leave.
 pub const ACCESS: &[Access] = &[
     GetRecords,
     QueryRecords,
     PutRecords,
     DeleteRecords,
     CheckRecords,
-    ReadBlobs("repositories/*"),
-    WriteBlobs("repositories/*"),
-    DeleteBlobs("repositories/*"),
-    ListBlobs("repositories/*"),
+    ReadBlobs("git/*"),
+    WriteBlobs("git/*"),
+    DeleteBlobs("git/*"),
+    ListBlobs("git/*"),
     ReadBlobs("projects/*"),
     WriteBlobs("projects/*"),
     DeleteBlobs("projects/*"),
     ListBlobs("projects/*"),
+    ReadBlobs("cache/*"),
+    WriteBlobs("cache/*"),
+    DeleteBlobs("cache/*"),
+    ListBlobs("cache/*"),
     WriteLogs,
     DeleteLogs,
     SendJobs,

@@ -53,6 +53,7 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
         app: &app,
         scratch: &scratch,
         project: run.lease.project.as_str(),
+        blobs: Some(domain.blobs().clone()),
     };
     let built = builder.build(&request, &run.output).await.map_err(stopped)?;
 

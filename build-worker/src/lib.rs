@@ -9,6 +9,7 @@ mod access;
 pub mod build;
 mod building;
 mod deploying;
+mod fences;
 mod log;
 pub mod mask;
 mod source;

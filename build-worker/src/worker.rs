@@ -1,14 +1,17 @@
 //! Takes jobs from the queue and brings each to exactly one final state.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cloud::{StackName, Stacks};
 use domain::{Domain, HEARTBEAT, Job, JobKind, JobMessage, Lease, LeaseState, Outcome, Progress, Started};
+use function::metrics;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use crate::build::{Builder, Output};
+use crate::build::{Builder, Output, cache};
 use crate::log::JobLog;
 use crate::{building, deploying};
 
@@ -48,6 +51,17 @@ pub(crate) struct Run<'a> {
     pub job: &'a Job,
     pub lease: &'a Lease,
     pub output: Output,
+    /// The change of a stack that this run follows, once there is one.
+    pub applying: Mutex<Option<Applying>>,
+}
+
+/// A change of a stack, which goes on without us and can be followed by another worker.
+#[derive(Clone)]
+pub(crate) struct Applying {
+    pub stacks: Arc<dyn Stacks>,
+    pub stack: StackName,
+    /// What the next worker has to know.
+    pub checkpoint: Value,
 }
 
 impl Run<'_> {
@@ -84,10 +98,17 @@ pub async fn handle(worker: &Worker, event: Value) -> Value {
                 continue;
             }
         };
-        if let Err(error) = worker.take(&message).await {
-            tracing::error!(%error, job = %message.job, "a job could not be run");
-            failures.push(json!({ "itemIdentifier": id }));
+        let span = tracing::info_span!(
+            "job", request_id = id, correlation_id = message.correlation_id, area = "build-worker", job = %message.job
+        );
+        async {
+            if let Err(error) = worker.take(&message).await {
+                tracing::error!(%error, "a job could not be run");
+                failures.push(json!({ "itemIdentifier": id }));
+            }
         }
+        .instrument(span)
+        .await;
     }
     json!({ "batchItemFailures": failures })
 }
@@ -95,7 +116,7 @@ pub async fn handle(worker: &Worker, event: Value) -> Value {
 impl Worker {
     async fn take(&self, message: &JobMessage) -> domain::Result<()> {
         match self.domain.jobs.start(&message.project, &message.job).await {
-            Ok(Started::Run(job, lease)) => self.run(&job, &lease).await,
+            Ok(Started::Run(job, lease)) => self.measured(&job, &lease, &message.correlation_id).await,
             // Delivered twice, cancelled before it began, or at another worker.
             Ok(Started::Finished(_) | Started::Busy) => Ok(()),
             Err(domain::Error::NotFound(_)) => Ok(()),
@@ -103,24 +124,52 @@ impl Worker {
         }
     }
 
+    /// Runs a job, and writes how it went.
+    async fn measured(&self, job: &Job, lease: &Lease, correlation_id: &str) -> domain::Result<()> {
+        let kind = job.kind.as_str();
+        let waited = job.started.filter(|_| lease.attempt == 1).map(|started| started.since(job.created));
+        let waited = waited.map(|waited| u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+        metrics::begun(kind, waited, correlation_id);
+        let from = tokio::time::Instant::now();
+        let ended = self.run(job, lease).await;
+        let ms = u64::try_from(from.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let state = self.domain.jobs.find(&job.project, &job.id).await.map(|job| job.state);
+        let outcome = match state {
+            Ok(state) if ended.is_ok() && state.is_final() => state.as_str(),
+            _ => "again",
+        };
+        tracing::info!(kind, outcome, ms, "job ended");
+        metrics::ran(&metrics::Ran { kind, outcome, ms, correlation_id });
+        ended
+    }
+
     /// Runs a job under its lease, and ends it.
     async fn run(&self, job: &Job, lease: &Lease) -> domain::Result<()> {
-        tracing::info!(job = %job.id, project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job");
+        tracing::info!(project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job begins");
         let cancel = CancellationToken::new();
         let mask = self.builder.as_ref().map(Builder::mask).unwrap_or_default();
         let (log, lines) = JobLog::start(self.domain.clone(), lease.clone(), mask);
-        let run = Run { worker: self, job, lease, output: Output { lines, stop: cancel.clone() } };
+        let output = Output { lines, stop: cancel.clone() };
+        let run = Run { worker: self, job, lease, output, applying: Mutex::new(None) };
         let ended = tokio::select! {
             // Boxed: a deploy is a deep future.
             ended = Box::pin(self.work(&run)) => ended,
-            ended = self.watch(lease, &cancel) => ended,
+            ended = self.watch(&run, &cancel) => ended,
         };
+        if matches!(ended, Ended::As(Outcome::Cancelled)) {
+            run.undo().await;
+        }
         drop(run);
         log.finish().await;
         self.end(lease, ended).await
     }
 
     async fn work(&self, run: &Run<'_>) -> Ended {
+        if run.job.kind == JobKind::Purge
+            && let Err(error) = cache::forget(self.domain.blobs(), run.job.project.as_str()).await
+        {
+            return Ended::Again(error.into());
+        }
         if let Some(done) = self.domain.perform(run.job, run.lease).await {
             return match done {
                 Ok(_) => Ended::Already,
@@ -145,12 +194,13 @@ impl Worker {
 
     /// Keeps the lease, and ends the run when it is asked to end, lost, or too long. Dropping the run ends its
     /// processes: a sandbox does not outlive its handle.
-    async fn watch(&self, lease: &Lease, cancel: &CancellationToken) -> Ended {
+    async fn watch(&self, run: &Run<'_>, cancel: &CancellationToken) -> Ended {
+        let lease = run.lease;
         let deadline = tokio::time::Instant::now() + self.job_max;
         let ended = loop {
             tokio::time::sleep(HEARTBEAT).await;
             if tokio::time::Instant::now() >= deadline {
-                break Ended::As(Outcome::TimedOut);
+                break run.out_of_time();
             }
             match self.domain.jobs.heartbeat(lease).await {
                 Ok(LeaseState::Held) => {}
@@ -167,6 +217,7 @@ impl Worker {
         let outcome = match ended {
             Ended::Already => return Ok(()),
             Ended::Again(error) => return Err(error),
+            Ended::Later(checkpoint) => return self.domain.jobs.hand_over(lease, checkpoint).await,
             Ended::As(outcome) => outcome,
         };
         match self.domain.jobs.finish(lease, outcome).await {
@@ -180,10 +231,48 @@ impl Worker {
 /// How a run came to its end.
 enum Ended {
     As(Outcome),
+    /// Another worker goes on from here: what was started runs on without us.
+    Later(Value),
     /// The job's end is written, or is another worker's to write.
     Already,
     /// The platform failed: the message comes again.
     Again(domain::Error),
+}
+
+impl Run<'_> {
+    /// From now on this run only follows what somebody else does.
+    pub fn follow(&self, applying: Applying) {
+        *self.applying.lock().unwrap_or_else(PoisonError::into_inner) = Some(applying);
+    }
+
+    /// What the next worker has to know, should this one run out of time.
+    pub fn remember(&self, checkpoint: Value) {
+        if let Some(applying) = &mut *self.applying.lock().unwrap_or_else(PoisonError::into_inner) {
+            applying.checkpoint = checkpoint;
+        }
+    }
+
+    fn applying(&self) -> Option<Applying> {
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A change of a stack outlives its worker; anything else has taken too long.
+    fn out_of_time(&self) -> Ended {
+        match (self.applying(), &self.job.kind) {
+            (Some(applying), _) => Ended::Later(applying.checkpoint),
+            (None, JobKind::Remove { .. }) => Ended::Later(Value::Null),
+            (None, _) => Ended::As(Outcome::TimedOut),
+        }
+    }
+
+    /// Asks for the version before the deploy that was cancelled.
+    async fn undo(&self) {
+        let Some(applying) = self.applying() else { return };
+        self.say("cancelled: what the deploy has changed so far is rolled back").await;
+        if let Err(error) = applying.stacks.cancel(&applying.stack, self.job.id.as_str()).await {
+            tracing::warn!(%error, job = %self.job.id, "a cancelled deploy could not be stopped");
+        }
+    }
 }
 
 impl Ended {

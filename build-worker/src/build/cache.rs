@@ -2,16 +2,28 @@
 //!
 //! What is kept was installed in a folder that held only the files in its key: a branch cannot leave something
 //! behind for another one under the same key. Projects never share.
+//!
+//! Two levels: folders on this machine's disk, which answer at once and may vanish with it, and zips among the
+//! [`Blobs`], which every worker finds. A zip is taken only when its digest is the one it was stored with.
+
+mod distant;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use cloud::Blobs;
 use sha2::{Digest, Sha256};
 
+use self::distant::Distant;
 use super::copy::{self, blocking};
 use super::{BuildError, Builder};
 
-/// Most entries that are kept for a project; the oldest go first.
+pub use self::distant::forget;
+
+/// Most entries that are kept for a project, on each level; the oldest go first.
 const ENTRIES_MAX: usize = 20;
+/// Changes when what an entry holds is laid out otherwise.
+const LAYOUT: &str = "1";
 
 /// What an installation depends on.
 pub struct Key {
@@ -19,10 +31,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// `tool` names the installer with its version.
+    /// `tool` names the installer with its version. Packages may hold machine code: the architecture counts too.
     pub fn new(tool: &str) -> Self {
         let mut key = Self { hasher: Sha256::new() };
-        key.add(tool, b"");
+        for part in [LAYOUT, std::env::consts::ARCH, std::env::consts::OS, tool] {
+            key.add(part, b"");
+        }
         key
     }
 
@@ -38,34 +52,81 @@ impl Key {
     }
 }
 
+/// Whose cache a build uses.
+#[derive(Clone, Copy)]
+pub struct Owner<'a> {
+    pub project: &'a str,
+    /// `None` where nothing is kept but on this disk.
+    pub blobs: Option<&'a Arc<dyn Blobs>>,
+}
+
 /// A place in the cache.
-pub struct Entry(PathBuf);
+pub struct Entry {
+    folder: PathBuf,
+    distant: Option<Distant>,
+}
 
 impl Builder {
-    pub(super) fn cached(&self, project: &str, key: Key) -> Entry {
-        Entry::at(&self.settings.cache, project, key)
+    pub(super) fn cached(&self, owner: Owner<'_>, key: Key) -> Entry {
+        Entry::at(&self.settings.cache, owner, key)
     }
 }
 
+/// The project's id is a plain name; hashed, it is one whatever it is.
+fn folder_of(project: &str) -> String {
+    hex::encode(&Sha256::digest(project.as_bytes())[..16])
+}
+
 impl Entry {
-    fn at(cache: &Path, project: &str, key: Key) -> Self {
-        // The project's id is a plain name; hashed, it is one whatever it is.
-        let folder = hex::encode(&Sha256::digest(project.as_bytes())[..16]);
-        Self(cache.join(folder).join(key.text()))
-    }
-
-    /// Copies what is kept into `to`; `false` when nothing is.
-    pub async fn restore(&self, to: &Path) -> Result<bool, BuildError> {
-        if !self.0.is_dir() {
-            return Ok(false);
+    fn at(cache: &Path, owner: Owner<'_>, key: Key) -> Self {
+        let key = key.text();
+        Self {
+            folder: cache.join(folder_of(owner.project)).join(&key),
+            distant: owner.blobs.map(|blobs| Distant::new(blobs.clone(), owner.project, &key)),
         }
-        copy::folder(self.0.clone(), to.to_owned(), true).await.map(|()| true)
     }
 
-    /// Keeps a copy of `from`. Appears whole or not at all.
+    /// Copies what is kept into `to`; `false` when nothing is. A cache that cannot be read is an empty one.
+    pub async fn restore(&self, to: &Path) -> Result<bool, BuildError> {
+        let hit = self.find(to).await?;
+        function::metrics::cache(u64::from(hit), u64::from(!hit));
+        Ok(hit)
+    }
+
+    async fn find(&self, to: &Path) -> Result<bool, BuildError> {
+        if self.folder.is_dir() {
+            return copy::folder(self.folder.clone(), to.to_owned(), true).await.map(|()| true);
+        }
+        let Some(distant) = &self.distant else { return Ok(false) };
+        let fetched = match distant.fetch().await {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(%error, "kept dependencies could not be fetched");
+                return Ok(false);
+            }
+        };
+        let content = fetched.path().join("content");
+        if let Err(error) = self.keep_here(&content).await {
+            tracing::warn!(%error, "fetched dependencies are not kept on this disk");
+        }
+        copy::folder(content, to.to_owned(), true).await.map(|()| true)
+    }
+
+    /// Keeps a copy of `from`. Appears whole or not at all. The build does not depend on it.
     pub async fn keep(&self, from: &Path) -> Result<(), BuildError> {
-        let parent = self.0.parent().unwrap_or(Path::new(".")).to_owned();
-        let (entry, folder) = (self.0.clone(), parent.clone());
+        self.keep_here(from).await?;
+        if let Some(distant) = &self.distant
+            && let Err(error) = distant.store(from).await
+        {
+            tracing::warn!(%error, "dependencies are not kept for other workers");
+        }
+        Ok(())
+    }
+
+    async fn keep_here(&self, from: &Path) -> Result<(), BuildError> {
+        let parent = self.folder.parent().unwrap_or(Path::new(".")).to_owned();
+        let (entry, folder) = (self.folder.clone(), parent.clone());
         let staged = blocking(move || {
             std::fs::create_dir_all(&folder)?;
             tempfile::Builder::new().prefix(".new-").tempdir_in(&folder)
@@ -109,18 +170,22 @@ mod tests {
         key
     }
 
+    fn disk(project: &str) -> Owner<'_> {
+        Owner { project, blobs: None }
+    }
+
     #[tokio::test]
     async fn what_is_kept_comes_back_for_the_same_project_and_lock_file_only() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, made) = (folder.path().join("cache"), folder.path().join("made"));
         std::fs::create_dir_all(made.join("a")).unwrap();
         std::fs::write(made.join("a/b.js"), "x").unwrap();
-        Entry::at(&cache, "one", key("1")).keep(&made).await.unwrap();
+        Entry::at(&cache, disk("one"), key("1")).keep(&made).await.unwrap();
         let to = |name: &str| folder.path().join(name);
-        assert!(Entry::at(&cache, "one", key("1")).restore(&to("hit")).await.unwrap());
+        assert!(Entry::at(&cache, disk("one"), key("1")).restore(&to("hit")).await.unwrap());
         assert_eq!(std::fs::read_to_string(to("hit").join("a/b.js")).unwrap(), "x");
-        assert!(!Entry::at(&cache, "two", key("1")).restore(&to("other")).await.unwrap());
-        assert!(!Entry::at(&cache, "one", key("2")).restore(&to("changed")).await.unwrap());
+        assert!(!Entry::at(&cache, disk("two"), key("1")).restore(&to("other")).await.unwrap());
+        assert!(!Entry::at(&cache, disk("one"), key("2")).restore(&to("changed")).await.unwrap());
         assert!(!to("other").exists() && !to("changed").exists());
     }
 
@@ -132,10 +197,10 @@ mod tests {
             let made = folder.path().join(name);
             std::fs::create_dir_all(&made).unwrap();
             std::fs::write(made.join("x"), content).unwrap();
-            Entry::at(&cache, "p", key("1")).keep(&made).await.unwrap();
+            Entry::at(&cache, disk("p"), key("1")).keep(&made).await.unwrap();
         }
         let to = folder.path().join("to");
-        assert!(Entry::at(&cache, "p", key("1")).restore(&to).await.unwrap());
+        assert!(Entry::at(&cache, disk("p"), key("1")).restore(&to).await.unwrap());
         assert_eq!(std::fs::read_to_string(to.join("x")).unwrap(), "1");
     }
 }

@@ -31,7 +31,7 @@ impl Builder {
                     // What the repository has there is not what the build makes.
                     let _ = std::fs::remove_dir_all(work.join(result));
                 }
-                self.install_node(request.project, &work, &manifest, false, output).await?;
+                self.install_node(request.owner(), &work, &manifest, false, output).await?;
                 self.npm(&["run", "build"], &work, std::path::Path::new(""), true, output).await?;
                 return made(&work).map(Some);
             }

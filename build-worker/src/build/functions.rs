@@ -116,16 +116,16 @@ impl Builder {
             "esbuild" => {
                 let work = request.scratch.join(format!("{}.work", what.id));
                 copy::folder(source, work.clone(), false).await?;
-                self.bundle(request.project, &work, &target, &what.metadata.properties, output).await
+                self.bundle(request.owner(), &work, &target, &what.metadata.properties, output).await
             }
             wanted if wanted.starts_with("python") => {
-                self.install_python(request.project, wanted, &source, &target, output).await?;
+                self.install_python(request.owner(), wanted, &source, &target, output).await?;
                 copy::folder(source, target, false).await
             }
             wanted if wanted.starts_with("nodejs") => match Manifest::read(&source)? {
                 Some(manifest) => {
                     copy::folder(source, target.clone(), false).await?;
-                    self.install_node(request.project, &target, &manifest, true, output).await
+                    self.install_node(request.owner(), &target, &manifest, true, output).await
                 }
                 // Packages that lie in the repository are all there is.
                 None => copy::folder(source, target, true).await,

@@ -4,7 +4,7 @@
 //! alive: nothing changes below the packer's feet, and it follows no link out of the checkout.
 
 mod archive;
-mod cache;
+pub(crate) mod cache;
 mod copy;
 mod front_end;
 mod functions;
@@ -12,9 +12,11 @@ mod node;
 mod package;
 mod program;
 mod python;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cloud::Sha256Digest;
 use sam::App;
@@ -93,6 +95,14 @@ pub struct Request<'a> {
     pub scratch: &'a Path,
     /// Keeps projects' caches apart.
     pub project: &'a str,
+    /// Where dependencies are kept for every worker; `None` keeps them on this disk alone.
+    pub blobs: Option<Arc<dyn cloud::Blobs>>,
+}
+
+impl Request<'_> {
+    fn owner(&self) -> cache::Owner<'_> {
+        cache::Owner { project: self.project, blobs: self.blobs.as_ref() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

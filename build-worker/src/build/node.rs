@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::cache::Key;
+use super::cache::{Key, Owner};
 use super::program::Program;
 use super::python::read_regular;
 use super::{BuildError, Builder, Output, copy};
@@ -62,7 +62,7 @@ impl Builder {
     /// Installs the dependencies of `folder` into its `node_modules`: `npm ci` with a lock file, else `npm install`.
     pub(super) async fn install_node(
         &self,
-        project: &str,
+        owner: Owner<'_>,
         folder: &Path,
         manifest: &Manifest,
         production: bool,
@@ -81,7 +81,7 @@ impl Builder {
         for (name, content) in &manifest.files {
             key.add(name, content);
         }
-        let entry = self.cached(project, key);
+        let entry = self.cached(owner, key);
         let modules = folder.join("node_modules");
         if !manifest.stands_alone() {
             return self.npm(&args, folder, Path::new(""), true, output).await;
@@ -137,7 +137,7 @@ impl Builder {
     /// `BuildMethod: esbuild`: installs everything, bundles the entry points, keeps only the bundle.
     pub(super) async fn bundle(
         &self,
-        project: &str,
+        owner: Owner<'_>,
         work: &Path,
         target: &Path,
         properties: &Value,
@@ -146,7 +146,7 @@ impl Builder {
         let Some(manifest) = Manifest::read(work)? else {
             return Err(BuildError::failed("`BuildMethod: esbuild` needs a package.json beside the code"));
         };
-        self.install_node(project, work, &manifest, false, output).await?;
+        self.install_node(owner, work, &manifest, false, output).await?;
         let esbuild = work.join("node_modules/esbuild/bin/esbuild");
         if !esbuild.is_file() {
             return Err(BuildError::failed(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::cache::Key;
+use super::cache::{Key, Owner};
 use super::program::Program;
 use super::{BuildError, Builder, Output, copy};
 
@@ -13,7 +13,7 @@ impl Builder {
     /// Installs what `source/requirements.txt` lists into `target`, as `pip install -r requirements.txt -t` does.
     pub(super) async fn install_python(
         &self,
-        project: &str,
+        owner: Owner<'_>,
         runtime: &str,
         source: &Path,
         target: &Path,
@@ -31,7 +31,7 @@ impl Builder {
         let python = python.ok_or_else(|| BuildError::failed("python3 is not installed on this machine"))?;
         let mut key = Key::new(&format!("pip for {} of {runtime}", python.version));
         key.add("requirements.txt", &requirements);
-        let entry = self.cached(project, key);
+        let entry = self.cached(owner, key);
         let cacheable = text.lines().all(stands_alone);
         if cacheable && entry.restore(target).await? {
             output.line("Python packages: as installed before").await;

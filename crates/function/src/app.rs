@@ -25,17 +25,19 @@ pub struct App {
 /// Puts around `router` what holds for every route: request ids, logging, problems, conditional reads, security
 /// headers and idempotency keys; and answers for what is not routed.
 pub fn finish(router: Router<App>, app: App) -> Router {
-    wrap(router, &app.records, &app.clock, &app.entropy).with_state(app)
+    let area = app.config.area.clone().unwrap_or_default();
+    wrap(router, area, &app.records, &app.clock, &app.entropy).with_state(app)
 }
 
 fn wrap<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
+    area: String,
     records: &Arc<dyn Records>,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Router<S> {
     let kept = idempotency::Kept::new(records.clone(), clock.clone(), entropy.clone());
-    let observed = observe::Observed::new(clock.clone(), entropy.clone());
+    let observed = observe::Observed::new(area, clock.clone(), entropy.clone());
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

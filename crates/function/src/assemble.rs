@@ -8,6 +8,7 @@ use domain::{Domain, DomainSettings, Quotas, StarterSource};
 use git_store::{GitStore, GitStoreSettings};
 use identity::{Identity, IdentitySettings};
 
+use crate::metered::Metered;
 use crate::{App, Config};
 
 /// What the process itself offers.
@@ -42,7 +43,9 @@ impl Assembly {
 
     /// One function's app, which can do what its rights include and nothing else.
     pub fn app(&self, config: Config, grants: Grants) -> App {
-        let ports = self.ports.limited_to(grants);
+        crate::metrics::belong_to(&config.environment);
+        let mut ports = self.ports.limited_to(grants);
+        ports.sockets = Arc::new(Metered(ports.sockets));
         let (records, clock, entropy) = (ports.records.clone(), ports.clock.clone(), ports.entropy.clone());
         let identity = Arc::new(Identity::new(IdentitySettings {
             records: records.clone(),

@@ -29,6 +29,10 @@ pub struct Config {
     /// `STACK_BOUNDARY_ARN`: the permissions boundary of every role that a stack makes; unset where roles have no
     /// meaning.
     pub stack_boundary_arn: Option<String>,
+    /// `STACK_DEPLOY_ROLE_ARN`: the role that CloudFormation makes stacks with; unset where it needs none.
+    pub stack_deploy_role_arn: Option<String>,
+    /// `EVENT_BUS_NAME`: the bus that committed events are put on; unset for functions that put none there.
+    pub event_bus_name: Option<String>,
     /// `ISSUER`, `AUDIENCE`: of access tokens.
     pub issuer: String,
     pub audience: String,
@@ -55,7 +59,7 @@ impl std::error::Error for ConfigErrors {}
 
 impl Config {
     /// Every variable that `read` asks for.
-    pub const VARIABLES: [&'static str; 16] = [
+    pub const VARIABLES: [&'static str; 18] = [
         "WORKROOM_ENVIRONMENT",
         "TABLE_NAME",
         "DATA_BUCKET",
@@ -67,6 +71,8 @@ impl Config {
         "SOCKET_MANAGEMENT_URL",
         "STACK_ROLE_ARN",
         "STACK_BOUNDARY_ARN",
+        "STACK_DEPLOY_ROLE_ARN",
+        "EVENT_BUS_NAME",
         "ISSUER",
         "AUDIENCE",
         "LOG_LEVEL",
@@ -99,6 +105,8 @@ impl Config {
             socket_management_url: read.url("SOCKET_MANAGEMENT_URL", &["https", "http"]),
             stack_role_arn: read.optional("STACK_ROLE_ARN"),
             stack_boundary_arn: read.optional("STACK_BOUNDARY_ARN"),
+            stack_deploy_role_arn: read.optional("STACK_DEPLOY_ROLE_ARN"),
+            event_bus_name: read.optional("EVENT_BUS_NAME"),
             issuer: read.required("ISSUER"),
             audience: read.required("AUDIENCE"),
             log_level: read.log_level("LOG_LEVEL"),
@@ -249,7 +257,17 @@ mod tests {
     fn each_missing_variable_is_named_once() {
         let errors = Config::read(|_| None).unwrap_err();
         let required = Config::VARIABLES.iter().filter(|name| {
-            !["PUBLIC_URL", "STACK_ROLE_ARN", "STACK_BOUNDARY_ARN", "LOG_LEVEL", "AREA", "RESPONSE_TRANSFER_MODE"].contains(name)
+            ![
+                "PUBLIC_URL",
+                "STACK_ROLE_ARN",
+                "STACK_BOUNDARY_ARN",
+                "STACK_DEPLOY_ROLE_ARN",
+                "EVENT_BUS_NAME",
+                "LOG_LEVEL",
+                "AREA",
+                "RESPONSE_TRANSFER_MODE",
+            ]
+            .contains(name)
         });
         for name in required {
             let times = errors.0.iter().filter(|error| **error == format!("{name} is not set")).count();

@@ -17,6 +17,8 @@ mod config;
 mod door;
 mod extract;
 mod idempotency;
+mod metered;
+pub mod metrics;
 mod observe;
 mod paging;
 mod problem;

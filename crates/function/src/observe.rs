@@ -2,36 +2,41 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use cloud::{Clock, Entropy};
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, REFERRER_POLICY,
     VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt;
 use tracing::Instrument;
 
 use crate::caller::gateway_request_id;
 use crate::condition::is_known;
-use crate::{CorrelationId, Problem, RequestId, principal_of};
+use crate::{CorrelationId, Problem, RequestId, metrics, principal_of};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// The area whose bytes are counted.
+const GIT_AREA: &str = "git";
 /// Longest correlation id that is taken from a client (characters).
 const CORRELATION_CHARS_MAX: usize = 64;
 
 #[derive(Clone)]
 pub(crate) struct Observed {
+    area: Arc<str>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Observed {
-    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy }
+    pub fn new(area: String, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { area: area.into(), clock, entropy }
     }
 }
 
@@ -50,16 +55,90 @@ pub(crate) async fn observe(State(observed): State<Observed>, mut request: Reque
     request.extensions_mut().insert(CorrelationId(correlation.clone()));
     let asked = asked(&request);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let span =
-        tracing::info_span!("request", request_id = %id, correlation_id = %correlation, method = %asked.method, route);
+    let received = received(&request);
+    let span = tracing::info_span!(
+        "request", request_id = %id, correlation_id = %correlation, area = %observed.area, method = %asked.method, route
+    );
     async {
-        let response = conditional(&asked, told(next.run(request).await, &id));
+        let (response, code) = told(next.run(request).await, &id);
+        let response = conditional(&asked, response);
         let ms = observed.clock.now().since(started).as_millis();
-        tracing::info!(status = response.status().as_u16(), ms = u64::try_from(ms).unwrap_or(u64::MAX), "answered");
-        with_headers(response, &asked, &id)
+        let ms = u64::try_from(ms).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), ms, code, "answered");
+        let response = with_headers(response, &asked, &id);
+        let method = asked.method;
+        measured(response, Answer { area: observed.area, route, method, ms, code, received, id, correlation })
     }
     .instrument(span)
     .await
+}
+
+/// What is measured of an answer, but for the bytes of its body.
+struct Answer {
+    area: Arc<str>,
+    route: String,
+    method: Method,
+    ms: u64,
+    code: Option<&'static str>,
+    received: u64,
+    id: String,
+    correlation: String,
+}
+
+impl Answer {
+    fn write(&self, status: StatusCode, sent: u64) {
+        metrics::answered(&metrics::Answered {
+            area: &self.area,
+            route: &self.route,
+            method: self.method.as_str(),
+            status: status.as_u16(),
+            ms: self.ms,
+            code: self.code,
+            git: (*self.area == *GIT_AREA).then_some((self.received, sent)),
+            request_id: &self.id,
+            correlation_id: &self.correlation,
+        });
+    }
+}
+
+/// Writes the answer's metrics when its last byte is out, or given up.
+struct Sending {
+    answer: Answer,
+    status: StatusCode,
+    sent: u64,
+}
+
+impl Sending {
+    fn count(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.answer.write(self.status, self.sent);
+    }
+}
+
+fn measured(response: Response, answer: Answer) -> Response {
+    let status = response.status();
+    if let Some(sent) = response.body().size_hint().exact() {
+        answer.write(status, sent);
+        return response;
+    }
+    let mut sending = Sending { answer, status, sent: 0 };
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            sending.count(frame.data_ref().map_or(0, Bytes::len));
+            frame
+        }))
+    })
+}
+
+/// Bytes of the request's body: as they lie in memory, or as the client says.
+fn received(request: &Request) -> u64 {
+    let said = || request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    request.body().size_hint().exact().or_else(said).unwrap_or_default()
 }
 
 fn asked(request: &Request) -> Asked {
@@ -77,17 +156,18 @@ fn client_correlation(headers: &HeaderMap) -> Option<String> {
     (plain && (1..=CORRELATION_CHARS_MAX).contains(&id.len())).then(|| id.to_owned())
 }
 
-/// Gives a problem its request's id, and logs what the caller is not told.
-fn told(mut response: Response, id: &str) -> Response {
+/// Gives a problem its request's id, and logs what the caller is not told; with the problem's code.
+fn told(mut response: Response, id: &str) -> (Response, Option<&'static str>) {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
-        return response;
+        return (response, None);
     };
     match (&problem.rest.cause, problem.status.is_server_error()) {
         (Some(cause), true) => tracing::error!(code = problem.code, cause, "failed"),
         (None, true) => tracing::error!(code = problem.code, "failed"),
         (cause, false) => tracing::debug!(code = problem.code, cause, "refused"),
     }
-    problem.render(Some(id))
+    let code = problem.code;
+    (problem.render(Some(id)), Some(code))
 }
 
 /// Answers 304 to a read of a version that the client has.

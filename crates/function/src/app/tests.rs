@@ -94,7 +94,7 @@ fn house() -> House {
         .route("/page", get(page));
     let shared: (Arc<dyn Records>, Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(records.clone()), clock.clone(), Arc::new(SystemEntropy));
-    let routes = wrap(routes, &shared.0, &shared.1, &shared.2).with_state(probe.clone());
+    let routes = wrap(routes, "public".into(), &shared.0, &shared.1, &shared.2).with_state(probe.clone());
     House { routes, records, clock, probe }
 }
 
