@@ -93,3 +93,10 @@ async fn a_client_is_made_when_it_is_first_needed() {
     let error = blobs.put(&key("a"), "x".into(), only(PutCondition::IfAbsent)).await.unwrap_err();
     assert!(matches!(error, cloud::Error::Unclear(_)), "{error:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_keeps_the_promises_of_blobs() {
+    let emulator = Emulator::shared_moto();
+    let bucket = bucket(emulator.endpoint()).await;
+    conformance::blobs(Arc::new(aws(emulator.endpoint()).blobs(bucket))).await;
+}
