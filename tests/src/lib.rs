@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: a platform of their own each, and clients as strangers write them.
+//! What the end-to-end tests share: a platform of their own each, or one that is deployed (`WORKROOM_TEST_PLATFORM_URL`),
+//! and clients as strangers write them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod client;
@@ -12,7 +13,7 @@ pub mod tools;
 use std::path::PathBuf;
 
 pub use client::{Answer, Client};
-pub use platform::{Platform, program};
+pub use platform::{Platform, deployed, program};
 pub use project::{PERSON, Project, Team, join};
 pub use site::Site;
 pub use socket::{Socket, address};

@@ -1,4 +1,4 @@
-//! A whole platform on free ports, ended with the test.
+//! The platform under test: one of the test's own on free ports, ended with it, or one that is deployed already.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,26 +13,35 @@ use crate::{Client, root};
 
 const START_MAX: Duration = Duration::from_secs(30);
 
-/// One running platform over its own data folder.
+/// One running platform.
 pub struct Platform {
-    child: Child,
-    data: PathBuf,
-    _folder: Option<tempfile::TempDir>,
-    options: Vec<String>,
-    printed: Arc<Mutex<String>>,
+    /// `None` where it was deployed before the test.
+    process: Option<Process>,
+    /// Names that a deployed platform has not seen yet end with this; empty where the test has a platform to itself.
+    suffix: String,
+    /// Where the gateway answers, without the last slash.
     pub address: String,
     pub services: String,
     pub admin_email: String,
     pub admin_password: String,
 }
 
+/// The program `workroom` over its own data folder.
+struct Process {
+    child: Child,
+    data: PathBuf,
+    folder: Option<tempfile::TempDir>,
+    options: Vec<String>,
+    printed: Arc<Mutex<String>>,
+}
+
 impl Platform {
-    /// Starts on an empty data folder.
+    /// The platform that the environment names, else one on an empty data folder.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        deployed::platform().unwrap_or_else(|| Self::start_with(&[]))
     }
 
-    /// Starts on an empty data folder with more options of `workroom`.
+    /// Starts the program on an empty data folder with more options of `workroom`, whatever is deployed.
     pub fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -41,11 +50,12 @@ impl Platform {
 
     /// Ends it without a word, as a power cut would, and starts it again on the same data.
     pub fn kill_and_restart(mut self) -> Self {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        let (data, folder) = (self.data.clone(), self._folder.take());
         let admin = (self.admin_email.clone(), self.admin_password.clone());
-        let options = std::mem::take(&mut self.options);
+        let process = self.process_mut();
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        let (data, folder) = (process.data.clone(), process.folder.take());
+        let options = std::mem::take(&mut process.options);
         Self::launch(data, folder, options, Some(admin))
     }
 
@@ -76,11 +86,8 @@ impl Platform {
         let word = |text: String, at: usize| text.split_whitespace().nth(at).unwrap_or_default().to_owned();
         let (admin_email, admin_password) = admin.unwrap_or_else(|| (word(value("admin"), 0), word(value("admin"), 2)));
         Self {
-            child,
-            data,
-            _folder: folder,
-            options,
-            printed,
+            process: Some(Process { child, data, folder, options, printed }),
+            suffix: String::new(),
             address: value("address").trim_end_matches('/').to_owned(),
             services: word(value("services"), 0),
             admin_email,
@@ -88,9 +95,19 @@ impl Platform {
         }
     }
 
+    #[track_caller]
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("a deployed platform is no process of this machine")
+    }
+
+    #[track_caller]
+    fn process_mut(&mut self) -> &mut Process {
+        self.process.as_mut().expect("a deployed platform is no process of this machine")
+    }
+
     /// Sends a signal, such as `libc::SIGINT`.
     pub fn signal(&self, signal: i32) {
-        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = i32::try_from(self.process().child.id()).unwrap();
         // SAFETY: kill has no memory effects; the process is our own child and has not been waited for.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }
@@ -99,7 +116,7 @@ impl Platform {
     pub fn ended(&mut self, most: Duration) -> ExitStatus {
         let end = Instant::now() + most;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.process_mut().child.try_wait().unwrap() {
                 return status;
             }
             assert!(Instant::now() < end, "the platform still runs");
@@ -109,24 +126,51 @@ impl Platform {
 
     /// Everything it has printed so far.
     pub fn printed(&self) -> String {
-        self.printed.lock().unwrap().clone()
+        self.process().printed.lock().unwrap().clone()
     }
 
     pub fn data(&self) -> &Path {
-        &self.data
+        &self.process().data
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process().child.id()
+    }
+
+    /// The process that every byte passes through; a deployed platform has none.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.child.id())
     }
 
     /// `host:port` of the gateway.
     pub fn authority(&self) -> &str {
-        self.address.trim_start_matches("http://")
+        let rest = self.address.split_once("://").unwrap().1;
+        rest.split('/').next().unwrap()
+    }
+
+    /// The origin of the platform's own pages.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.address.split_once("://").unwrap().0, self.authority())
+    }
+
+    /// Whether it runs in an emulator of AWS or on AWS.
+    pub fn is_deployed(&self) -> bool {
+        self.process.is_none()
     }
 
     pub fn port(&self) -> u16 {
         self.authority().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// `name` as this test alone uses it: a deployed platform is shared, and keeps what earlier tests made.
+    pub fn own(&self, name: &str) -> String {
+        format!("{name}{}", self.suffix)
+    }
+
+    /// An e-mail address as this test alone uses it.
+    pub fn own_email(&self, email: &str) -> String {
+        let (name, domain) = email.split_once('@').unwrap();
+        format!("{}@{domain}", self.own(name))
     }
 
     pub fn anonymous(&self) -> Client {
@@ -145,9 +189,53 @@ impl Platform {
 
 impl Drop for Platform {
     fn drop(&mut self) {
+        let Some(process) = &mut self.process else { return };
         // The platform may be gone already, where a test ended it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = process.child.kill();
+        let _ = process.child.wait();
+    }
+}
+
+/// A platform that was deployed before the test, as the environment describes it.
+pub mod deployed {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::Platform;
+
+    /// Tests of this process that have begun.
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+
+    #[allow(clippy::disallowed_methods, reason = "the test command says what is deployed")]
+    fn variable(name: &str) -> Option<String> {
+        std::env::var(format!("WORKROOM_TEST_{name}")).ok().filter(|value| !value.is_empty())
+    }
+
+    /// Where the deployed platform answers; unset when each test starts its own.
+    fn address() -> Option<String> {
+        variable("PLATFORM_URL")
+    }
+
+    /// Whether the test must be left out, which it says with the reason: what it looks at is of one machine alone.
+    pub fn leaves_out(why: &str) -> bool {
+        let deployed = address().is_some();
+        if deployed {
+            println!("left out on a deployed platform: {why}");
+        }
+        deployed
+    }
+
+    pub(super) fn platform() -> Option<Platform> {
+        let address = address()?.trim_end_matches('/').to_owned();
+        let given = |name: &str| variable(name).unwrap_or_else(|| panic!("WORKROOM_TEST_{name} is not set"));
+        let (process, test) = (std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed));
+        Some(Platform {
+            process: None,
+            suffix: format!("-{process:x}-{test}"),
+            address,
+            services: given("AWS_ENDPOINT"),
+            admin_email: given("ADMIN_EMAIL"),
+            admin_password: given("ADMIN_PASSWORD"),
+        })
     }
 }
 

@@ -33,9 +33,10 @@ impl Team {
 
     /// A project of the person's, from a starter.
     pub fn project(&self, slug: &str, starter: &str) -> Project {
-        let body = json!({"slug": slug, "name": slug, "starter": starter});
+        let own = self.platform.own(slug);
+        let body = json!({"slug": own, "name": slug, "starter": starter});
         self.person.post("/projects", &body).expect(201);
-        Project { slug: slug.to_owned(), client: self.person.clone() }
+        Project { slug: own, client: self.person.clone() }
     }
 
     /// A project whose only branch is the folder `app`, pushed by git.
@@ -62,8 +63,9 @@ impl Team {
 
 /// The admin creates an account, the person signs in.
 pub fn join(platform: &Platform, admin: &Client, email: &str, name: &str, password: &str) -> Client {
+    let email = platform.own_email(email);
     admin.post("/accounts", &json!({"email": email, "name": name, "password": password})).expect(201);
-    platform.sign_in(email, password)
+    platform.sign_in(&email, password)
 }
 
 pub struct Project {
@@ -84,7 +86,8 @@ impl Project {
 
     /// The clone address with the token in it, as a person would paste it.
     pub fn git_url(&self, platform: &Platform) -> String {
-        format!("http://ada:{}@{}/git/{}.git", self.token(), platform.authority(), self.slug)
+        let with_token = platform.address.replacen("://", &format!("://ada:{}@", self.token()), 1);
+        format!("{with_token}/git/{}.git", self.slug)
     }
 
     /// Commits files to `main`.

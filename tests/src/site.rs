@@ -9,15 +9,29 @@ use crate::{Answer, Client, Platform};
 pub struct Site {
     client: Client,
     host: String,
+    scheme: &'static str,
 }
 
 impl Site {
+    /// The site that answers at `url`. What AWS's own name servers would find is asked for at the services' address.
+    pub fn at(platform: &Platform, url: &str) -> Self {
+        let host = url.split_once("://").unwrap().1.trim_end_matches('/').to_owned();
+        let near = if host.ends_with(".amazonaws.com") || host.ends_with(".cloudfront.net") {
+            platform.services.clone()
+        } else {
+            format!("http://127.0.0.1:{}", platform.port())
+        };
+        let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        Self { client: Client::new(&near), host, scheme }
+    }
+
     /// The site of `environment` of `project`.
     pub fn of(platform: &Platform, environment: &str, project: &str) -> Self {
         let port = platform.port();
         Self {
             client: Client::new(&format!("http://127.0.0.1:{port}")),
             host: format!("{environment}--{project}.localhost:{port}"),
+            scheme: "http",
         }
     }
 
@@ -30,7 +44,8 @@ impl Site {
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
-        let mut all = vec![("Host", self.host.as_str())];
+        // The emulator has no TLS in front of its CloudFront: it believes this header.
+        let mut all = vec![("Host", self.host.as_str()), ("X-Forwarded-Proto", self.scheme)];
         all.extend_from_slice(headers);
         self.client.send(method, path, &all, body)
     }

@@ -6,16 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use workroom_tests::{Client, Platform, Project, Team};
-
-/// A request to a deployed site: browsers resolve `*.localhost`, this test's resolver may not.
-fn site(platform: &Platform, label: &str, method: &str, path: &str, body: Option<&Value>) -> workroom_tests::Answer {
-    let host = format!("{label}.localhost:{}", platform.port());
-    let client = Client::new(&format!("http://127.0.0.1:{}", platform.port()));
-    let bytes = body.map(ToString::to_string);
-    let headers = [("Host", host.as_str()), ("Content-Type", "application/json")];
-    client.send(method, path, &headers, bytes.as_deref().map(str::as_bytes))
-}
+use workroom_tests::{Client, Project, Site, Team, deployed};
 
 fn serves(starter: &str) {
     let team = Team::start();
@@ -24,22 +15,20 @@ fn serves(starter: &str) {
     assert_eq!(job["result"]["artifacts"].as_array().unwrap().len(), 3, "{job:#}");
     assert!(!project.log(job["id"].as_str().unwrap()).is_empty());
     let job = project.succeeded(project.deploy("dev", "main"));
-    assert_eq!(job["result"]["url"], format!("http://dev--app.localhost:{}/", team.platform.port()), "{job:#}");
-
-    let label = "dev--app";
-    let page = site(&team.platform, label, "GET", "/", None).expect(200);
+    let site = Site::at(&team.platform, job["result"]["url"].as_str().unwrap_or_else(|| panic!("{job:#}")));
+    let page = site.get("/").expect(200);
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page:?}");
     assert!(page.text().contains("<title>Starter</title>"));
-    assert!(site(&team.platform, label, "GET", "/main.js", None).expect(200).text().contains("api/greeting"));
-    site(&team.platform, label, "GET", "/absent.js", None).expect(404);
-    let greeting = site(&team.platform, label, "GET", "/api/greeting?name=Ada", None).expect(200).json();
+    assert!(site.get("/main.js").expect(200).text().contains("api/greeting"));
+    site.get("/absent.js").expect(404);
+    let greeting = site.get("/api/greeting?name=Ada").expect(200).json();
     assert_eq!(greeting, json!({"greeting": "Hello, Ada!", "environment": "dev"}));
-    let taken = site(&team.platform, label, "POST", "/api/feedback", Some(&json!({"message": "good"}))).expect(201);
+    let taken = site.post("/api/feedback", &json!({"message": "good"})).expect(201);
     assert_eq!(taken.json()["length"], 4);
-    site(&team.platform, label, "POST", "/api/feedback", Some(&json!({}))).expect(400);
+    site.post("/api/feedback", &json!({})).expect(400);
 
     invokes(&project);
-    logs(&project);
+    logs(&project, team.platform.is_deployed());
 }
 
 fn invokes(project: &Project) {
@@ -52,7 +41,7 @@ fn invokes(project: &Project) {
     assert!(answer["report"]["billed_duration_ms"].as_u64().unwrap() >= 1);
 }
 
-fn logs(project: &Project) {
+fn logs(project: &Project, deployed: bool) {
     let path = project.path("/environments/dev/functions/GreetFunction/logs");
     // The log is written a moment after the answer leaves: one call through the site, one by the API.
     let end = Instant::now() + Duration::from_secs(20);
@@ -69,7 +58,9 @@ fn logs(project: &Project) {
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
     }
     let requests = page["requests"].as_array().unwrap();
-    assert!(requests.iter().any(|r| r["cold_start"] == true && r["init_duration_ms"].is_number()), "{requests:#?}");
+    // The emulator does not tell which call was the first.
+    let cold = requests.iter().any(|r| r["cold_start"] == true && r["init_duration_ms"].is_number());
+    assert!(cold || deployed, "{requests:#?}");
     assert!(requests.iter().any(|r| r["cold_start"] == false), "{requests:#?}");
     let next = page["next"].as_str().unwrap();
     let rest = project.client.get(&format!("{path}?cursor={next}")).expect(200).json();
@@ -96,9 +87,13 @@ fn the_empty_starter_deploys_and_says_what_it_has() {
 
 #[test]
 fn a_new_version_replaces_the_old_one_without_a_failed_request() {
+    if deployed::leaves_out("on AWS CloudFormation replaces the versions, and CloudFront keeps the old page a while") {
+        return;
+    }
     let team = Team::start();
     let project = team.project("swap", "python");
-    project.succeeded(project.deploy("dev", "main"));
+    let job = project.succeeded(project.deploy("dev", "main"));
+    assert_eq!(job["result"]["url"], format!("http://dev--swap.localhost:{}/", team.platform.port()), "{job:#}");
     let stop = Arc::new(AtomicBool::new(false));
     let port = team.platform.port();
     let visitors: Vec<_> = (0..2)
@@ -139,6 +134,9 @@ fn a_new_version_replaces_the_old_one_without_a_failed_request() {
 
 #[test]
 fn a_cancelled_build_ends_and_leaves_no_process() {
+    if deployed::leaves_out("a function's processes are not to be seen") {
+        return;
+    }
     let team = Team::start();
     let project = team.project("long", "empty");
     let head = project.client.get(&project.path("/commits?ref=main")).json()["items"][0]["id"].clone();

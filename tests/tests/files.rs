@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use workroom_tests::tools::{keys, python, succeed};
-use workroom_tests::{Client, Project, Team};
+use workroom_tests::{Client, Project, Team, deployed};
 
 const LARGE: u64 = 200 * 1024 * 1024;
 /// How much the platform's memory may grow while the large file passes (bytes): a small part of it.
@@ -97,7 +97,7 @@ fn two_hundred_megabytes_go_up_and_come_down_in_bounded_memory() {
     assert_eq!(files(&project), Vec::<Value>::new(), "nothing is shown before it has arrived");
     complete(&project, &waiting).expect(409);
 
-    let before = memory(team.platform.pid(), "VmRSS:");
+    let before = team.platform.process_id().map(|pid| memory(pid, "VmRSS:"));
     let put = &waiting["put"];
     let mut request = ureq::http::Request::builder().method("PUT").uri(put["url"].as_str().unwrap());
     for (name, value) in headers(put) {
@@ -129,9 +129,12 @@ fn two_hundred_megabytes_go_up_and_come_down_in_bounded_memory() {
     assert!(answer.headers()["content-disposition"].to_str().unwrap().contains("large.bin"));
     assert_eq!(digest(answer.body_mut().as_reader()), (LARGE, sha256));
 
-    let peak = memory(team.platform.pid(), "VmHWM:");
-    println!("memory: {} KiB before, {} KiB at its peak", before / 1024, peak / 1024);
-    assert!(peak < before + GROWTH_MAX, "from {before} to {peak} bytes");
+    // A deployed platform has no process that the file could pass through.
+    if let (Some(pid), Some(before)) = (team.platform.process_id(), before) {
+        let peak = memory(pid, "VmHWM:");
+        println!("memory: {} KiB before, {} KiB at its peak", before / 1024, peak / 1024);
+        assert!(peak < before + GROWTH_MAX, "from {before} to {peak} bytes");
+    }
 }
 
 #[test]
@@ -209,7 +212,10 @@ fn an_upload_that_is_not_what_was_signed_is_refused() {
     let get = content_url(&project, &file);
     assert_eq!(storage.get(&get).expect(200).body, body);
     refused(storage.get(&get.replace("X-Amz-Expires=300", "X-Amz-Expires=900")).status, "a longer life");
-    refused(storage.get(get.split('?').next().unwrap()).status, "no signature");
+    // The emulator gives what a bucket holds to everyone who asks without a signature.
+    if !team.platform.is_deployed() {
+        refused(storage.get(get.split('?').next().unwrap()).status, "no signature");
+    }
 
     let much = json!({"path": "much.bin", "length": 6_u64 << 30, "content_type": "a/b", "sha256": sha256});
     project.client.post(&project.path("/uploads"), &much).expect(413);
@@ -303,6 +309,9 @@ refused(lambda: wrong.get_object(Bucket=bucket, Key=key), "SignatureDoesNotMatch
 
 #[test]
 fn boto3_signs_for_a_stacks_bucket_and_reaches_no_other() {
+    if deployed::leaves_out("what a role may do is IAM's to decide, which the emulator does not play") {
+        return;
+    }
     let team = Team::start();
     let (own, credentials) = bucket(&team, "store");
     let (other, _) = bucket(&team, "neighbour");

@@ -69,10 +69,14 @@ fn a_reader_that_follows_gets_each_line_once_and_the_figures() {
         let billed = request["billed_duration_ms"].as_f64().unwrap();
         assert!(duration > 0.0 && billed + 1.0 > duration, "{request:#}");
         assert!(request["memory_mb"].as_u64().unwrap() >= 128, "{request:#}");
-        assert!(request["max_memory_used_mb"].as_u64().unwrap() > 0, "{request:#}");
+        // The emulator does not measure memory, and does not tell which call was the first.
+        if !team.platform.is_deployed() {
+            assert!(request["max_memory_used_mb"].as_u64().unwrap() > 0, "{request:#}");
+        }
         assert_eq!(request["cold_start"] == true, request["init_duration_ms"].is_number(), "{request:#}");
     }
-    assert!(requests.iter().any(|r| r["cold_start"] == true) && requests.iter().any(|r| r["cold_start"] == false));
+    assert!(team.platform.is_deployed() || requests.iter().any(|r| r["cold_start"] == true));
+    assert!(requests.iter().any(|r| r["cold_start"] == false));
     let whole = project.client.get(&format!("{path}?limit=1000")).expect(200).json();
     let stored: BTreeSet<String> =
         whole["lines"].as_array().unwrap().iter().map(|line| line["id"].to_string()).collect();
@@ -147,6 +151,10 @@ fn credentials(project: &Project) -> Value {
 
 #[test]
 fn the_stock_aws_cli_follows_the_same_lines_and_only_its_own() {
+    if workroom_tests::deployed::leaves_out("what a role may read is IAM's to decide, which the emulator does not play")
+    {
+        return;
+    }
     let team = Team::start();
     let project = deployed(&team, "tailed", "python");
     let functions = project.client.get(&project.path("/environments/dev/functions")).expect(200).json();

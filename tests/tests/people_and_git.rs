@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use workroom_tests::tools::{fail, git, succeed};
-use workroom_tests::{Team, join};
+use workroom_tests::{Team, deployed, join};
 
 #[test]
 fn a_person_works_with_stock_git() {
@@ -54,6 +54,9 @@ fn the_old_protocol_and_a_branch_work_too() {
 
 #[test]
 fn a_push_of_thirty_megabytes_goes_through_the_wide_door() {
+    if deployed::leaves_out("a gateway takes 10 MB, a function 6 MB; the wide door is a program of its own") {
+        return;
+    }
     let team = Team::start();
     let project = team.project("big", "empty");
     let folder = tempfile::tempdir().unwrap();
