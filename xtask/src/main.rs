@@ -2,9 +2,14 @@
 
 mod bench;
 mod companions;
+mod deploy;
+mod emulator;
+mod frontend;
 mod openapi;
+mod packages;
 mod run;
 mod test;
+mod test_aws;
 mod tools;
 mod up;
 
@@ -15,8 +20,11 @@ usage: cargo xtask COMMAND
 
   up [--data DIR] [--port N]   build what is needed, start the platform, print where it answers
   test [FILTER]                format, lints and every test
+  test-aws [--short|NAME...]   the template deployed into an emulator of AWS, and the end-to-end tests run against it
+  deploy ENVIRONMENT [OPTION]  build, `sam deploy` with samconfig.toml, and bring the files; options go to `sam deploy`
   setup                        install the tools that are missing (Debian packages as root, Python ones in target/venv*)
   companions                   build the DynamoDB companion process into target/companions
+  packages [--arch A] [NAME...]   the functions as Lambda takes them, below target/packages, and their sizes
   openapi                      write docs/openapi.json from the code
   bench [NAME]                 measure; prints one table
 ";
@@ -27,8 +35,11 @@ fn main() -> ExitCode {
     let outcome = match arguments.first().map(String::as_str) {
         Some("up") => up::up(rest),
         Some("test") => test::test(rest),
+        Some("test-aws") => test_aws::test_aws(rest),
+        Some("deploy") => deploy::deploy(rest),
         Some("setup") => tools::setup(),
         Some("companions") => companions::build(),
+        Some("packages") => packages::packages(rest),
         Some("openapi") => openapi::write(),
         Some("bench") => bench::bench(rest),
         _ => {

@@ -24,7 +24,14 @@ const CLIENTS: Environment = Environment {
 /// Strangers' emulators of AWS, which the AWS adapters are tried against.
 const EMULATORS: Environment = Environment {
     folder: "venv-aws",
-    packages: &["ministack==1.5.33", "moto[server]==5.2.5", "boto3==1.43.106", "botocore==1.43.106"],
+    packages: &[
+        "ministack==1.5.33",
+        // ministack's SAM transform
+        "aws-sam-translator==1.110.0",
+        "moto[server]==5.2.5",
+        "boto3==1.43.106",
+        "botocore==1.43.106",
+    ],
 };
 
 /// What packages and deploys functions for AWS.
@@ -46,8 +53,11 @@ struct Tool {
 }
 
 /// What `up` cannot do without.
-const TO_BUILD: &[Tool] =
-    &[Tool { name: "cc", version: &["--version"], purpose: "compiling SQLite and libgit2", debian: "build-essential" }];
+const TO_BUILD: &[Tool] = &[
+    Tool { name: "cc", version: &["--version"], purpose: "compiling SQLite and libgit2", debian: "build-essential" },
+    Tool { name: "node", version: &["--version"], purpose: "the front end and Node functions", debian: "nodejs" },
+    Tool { name: "npm", version: &["--version"], purpose: "the front end and Node builds", debian: "npm" },
+];
 
 /// What users' builds and functions run on.
 const TO_RUN_USERS_CODE: &[Tool] = &[
@@ -60,8 +70,6 @@ const TO_RUN_USERS_CODE: &[Tool] = &[
     },
     Tool { name: "python3", version: &["--version"], purpose: "Python functions", debian: "python3" },
     Tool { name: "pip", version: &["-m", "pip", "--version"], purpose: "Python builds", debian: "python3-pip" },
-    Tool { name: "node", version: &["--version"], purpose: "Node functions", debian: "nodejs" },
-    Tool { name: "npm", version: &["--version"], purpose: "Node builds and front ends", debian: "npm" },
     Tool { name: "make", version: &["--version"], purpose: "Makefile builds", debian: "make" },
 ];
 
@@ -75,6 +83,7 @@ const TO_TEST: &[Tool] = &[
         debian: "python3-venv",
     },
     Tool { name: AWS, version: &["--version"], purpose: "`aws logs tail`, version 2", debian: "awscli" },
+    Tool { name: "chromium", version: &["--version"], purpose: "the pages in a browser", debian: "chromium" },
 ];
 
 fn present(tool: &Tool) -> bool {
@@ -172,4 +181,32 @@ pub fn with_environments(command: &mut Command) -> &mut Command {
 /// A program of the tests' clients and linters.
 pub fn python_tool(name: &str) -> OsString {
     CLIENTS.programs().join(name).into_os_string()
+}
+
+/// The tools that a deploy uses, and no others: it needs no interpreter of users' code.
+pub fn setup_to_deploy() -> Result<()> {
+    let absent = missing(TO_BUILD.iter().chain(TO_TEST.iter().filter(|tool| tool.name == "venv")));
+    if !absent.is_empty() {
+        bail!("{}", line(&absent));
+    }
+    [&CLIENTS, &SAM].into_iter().try_for_each(Environment::make)
+}
+
+/// Lets the SAM CLI find what builds Rust for Lambda.
+#[allow(clippy::disallowed_methods, reason = "programs are found by their path")]
+pub fn with_sam_tools(command: &mut Command) -> &mut Command {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(SAM.programs()).chain(std::env::split_paths(&own));
+    // A folder's name with a colon in it cannot be searched; the tools are then found as they were before.
+    command.env("PATH", std::env::join_paths(all).unwrap_or(own))
+}
+
+/// A stranger's emulator.
+pub fn emulator_tool(name: &str) -> OsString {
+    EMULATORS.programs().join(name).into_os_string()
+}
+
+/// A program that packages or deploys functions.
+pub fn sam_tool(name: &str) -> OsString {
+    SAM.programs().join(name).into_os_string()
 }
