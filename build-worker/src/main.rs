@@ -19,13 +19,16 @@ const JOB_MAX: Duration = Duration::from_secs(14 * 60);
 /// Where programs lie in Lambda and its layers.
 const SEARCH_PATH: &str = "/opt/bin:/var/lang/bin:/usr/local/bin:/usr/bin:/bin";
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    // The sandbox starts this program again as the first process inside.
+fn main() -> Result<(), Error> {
+    // The sandbox starts this program again as the first process inside, which has a runtime of its own.
     sandbox::run_if_init();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve())
+}
+
+async fn serve() -> Result<(), Error> {
     let config = Config::from_environment()?;
     trace::init(config.log_level, trace::Format::Json);
-    let aws = Aws::connect().await;
+    let aws = Aws::on_first_use();
     let ports = aws.ports(&PortsSettings {
         table: config.table_name.clone(),
         bucket: config.data_bucket.clone(),
@@ -35,6 +38,7 @@ async fn main() -> Result<(), Error> {
         parameter_prefix: config.parameter_prefix.clone(),
         stack_role_arn: config.stack_role_arn.clone().unwrap_or_default(),
         stack_boundary_arn: config.stack_boundary_arn.clone().unwrap_or_default(),
+        stack_deploy_role_arn: config.stack_deploy_role_arn.clone(),
     });
     let places = Places {
         starters: StarterSource::Blobs,
