@@ -2,8 +2,8 @@
 
 use cloud::Access::{
     self, CheckRecords, DeleteBlobs, DeleteRecords, DescribeStacks, GetRecords, InvokeStacks, ListBlobs, PutRecords,
-    QueryRecords, ReadBlobs, ReadLogs, ReadParameters, ReadStackLogs, SendJobs, StackCredentials, WriteBlobs,
-    WriteParameters,
+    QueryRecords, ReachTargets, ReadBlobs, ReadLogs, ReadParameters, ReadStackLogs, SendJobs, StackCredentials,
+    WriteBlobs, WriteParameters,
 };
 
 /// Sign-in makes signing keys when there are none.
@@ -72,6 +72,7 @@ pub(crate) const ENVIRONMENTS: &[Access] = &[
     InvokeStacks,
     ReadStackLogs,
     StackCredentials,
+    ReachTargets,
 ];
 
 pub(crate) const FILES: &[Access] = &[

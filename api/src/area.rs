@@ -78,7 +78,9 @@ impl Area {
             }
             Self::Git => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes(),
-            Self::Environments => routes::environments::routes().merge(routes::functions::routes()),
+            Self::Environments => {
+                routes::environments::routes().merge(routes::functions::routes()).merge(routes::targets::routes())
+            }
             Self::Files => routes::files::routes(),
         }
     }

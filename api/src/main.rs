@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
         parameter_prefix: config.parameter_prefix.clone(),
         stack_role_arn: config.stack_role_arn.clone().unwrap_or_default(),
         stack_boundary_arn: config.stack_boundary_arn.clone().unwrap_or_default(),
+        stack_deploy_role_arn: config.stack_deploy_role_arn.clone(),
     });
     let area: Area = config.area.as_deref().unwrap_or_default().parse()?;
     let places = Places {

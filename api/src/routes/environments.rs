@@ -45,6 +45,8 @@ struct EnvironmentView {
     job: Option<String>,
     /// Only maintainers deploy to it.
     protected: bool,
+    /// The target that it is deployed to; `default` for the platform's own account.
+    target: String,
     updated: i64,
 }
 
@@ -59,6 +61,7 @@ impl From<Environment> for EnvironmentView {
             unsupported: environment.unsupported.into_iter().map(UnsupportedView::from).collect(),
             job: environment.job.map(|id| id.to_string()),
             protected: environment.protected,
+            target: environment.target.map_or_else(|| domain::DEFAULT_TARGET.to_owned(), String::from),
             updated: environment.updated.0,
         }
     }

@@ -16,4 +16,5 @@ pub mod public;
 pub mod repository;
 pub mod sessions;
 pub mod sockets;
+pub mod targets;
 pub mod tokens;

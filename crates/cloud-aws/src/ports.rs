@@ -19,6 +19,8 @@ pub struct PortsSettings {
     pub stack_role_arn: String,
     /// The permissions boundary of every role that a stack makes.
     pub stack_boundary_arn: String,
+    /// The role that CloudFormation makes stacks with; the caller's own when `None`.
+    pub stack_deploy_role_arn: Option<String>,
 }
 
 /// Fills in one port when its service is a feature of this build.
@@ -50,6 +52,7 @@ impl Aws {
             bucket: at.bucket.clone(),
             role_arn: at.stack_role_arn.clone(),
             boundary_arn: at.stack_boundary_arn.clone(),
+            deploy_role_arn: at.stack_deploy_role_arn.clone(),
         }));
         Ports::made_when_called(makers, Arc::new(SystemClock), Arc::new(SystemEntropy))
     }

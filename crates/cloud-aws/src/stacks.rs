@@ -4,6 +4,8 @@ mod change_set;
 mod deploy;
 mod events;
 mod failure;
+#[cfg(feature = "logs")]
+mod logs;
 mod package;
 mod removal;
 mod session;
@@ -20,8 +22,8 @@ use aws_sdk_lambda::types::LogType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloud::{
-    Credentials, DeployStack, Error, EventSink, Invocation, Invoke, Result, Stack, StackName, StackRules, StackTarget,
-    Stacks,
+    Credentials, DeployStack, Error, EventSink, Invocation, Invoke, Result, Sha256Digest, Stack, StackName, StackRules,
+    StackTarget, Stacks,
 };
 
 use crate::Aws;
@@ -42,24 +44,42 @@ pub struct StacksSettings {
     pub role_arn: String,
     /// The permissions boundary of every role that a stack makes in the platform's own account.
     pub boundary_arn: String,
+    /// The role that CloudFormation acts with in the platform's own account; the caller's own rights when `None`. It keeps
+    /// them for as long as a change takes.
+    pub deploy_role_arn: Option<String>,
 }
 
 pub struct CloudFormationStacks {
-    session: Session,
+    session: Arc<Session>,
     settings: StacksSettings,
     poll: Duration,
 }
 
 impl Aws {
     pub fn stacks(&self, settings: StacksSettings) -> CloudFormationStacks {
-        CloudFormationStacks { session: Session::own(self.clone(), &settings.bucket), settings, poll: POLL }
+        let session = Arc::new(Session::own(self.clone(), &settings.bucket));
+        CloudFormationStacks { session, settings, poll: POLL }
     }
 }
 
-/// The stack's name in its account.
+/// CloudFormation cuts a stack's name where it makes names of resources of it (64 characters for a function). The
+/// permissions boundary knows resources by that name, so it must stay whole.
+const PHYSICAL_MAX: usize = 24;
+
+/// The stack's name in its account: `workroom-app-{name}`, or a digest in place of a long name. The tag [`NAME_TAG`]
+/// says whose it is.
 fn physical(name: &StackName) -> String {
-    format!("{PREFIX}{name}")
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    if PREFIX.len() + name.as_str().len() <= PHYSICAL_MAX {
+        return format!("{PREFIX}{name}");
+    }
+    let digest = Sha256Digest::of(name.as_str().as_bytes()).0;
+    let digits = digest.iter().take(PHYSICAL_MAX - PREFIX.len());
+    format!("{PREFIX}{}", digits.map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect::<String>())
 }
+
+/// The tag with a stack's own name.
+const NAME_TAG: &str = "workroom:name";
 
 impl CloudFormationStacks {
     /// Asks CloudFormation this often while a stack changes.
@@ -135,11 +155,12 @@ impl Stacks for CloudFormationStacks {
 
     fn at(&self, target: &StackTarget) -> Result<Arc<dyn Stacks>> {
         Ok(Arc::new(Self {
-            session: self.session.at(target.clone()),
+            session: Arc::new(self.session.at(target.clone())),
             settings: StacksSettings {
                 bucket: target.bucket.clone(),
                 role_arn: target.role_arn.clone(),
                 boundary_arn: target.boundary.clone(),
+                deploy_role_arn: None,
             },
             poll: self.poll,
         }))
@@ -155,6 +176,22 @@ impl Stacks for CloudFormationStacks {
 
     #[cfg(feature = "logs")]
     fn logs(&self) -> Option<Arc<dyn cloud::Logs>> {
-        self.session.logs()
+        self.session.target()?;
+        Some(Arc::new(logs::TargetLogs { session: self.session.clone() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_physical_name_is_short_and_each_stacks_own() {
+        let of = |name: &str| physical(&StackName::parse(name).unwrap());
+        assert_eq!(of("shop--dev"), "workroom-app-shop--dev");
+        let long = of("a-shop-with-a-long-name--prod");
+        assert!(long.len() == PHYSICAL_MAX && long.starts_with(PREFIX), "{long}");
+        assert_ne!(long, of("a-shop-with-a-long-name--dev"));
+        assert_eq!(long, of("a-shop-with-a-long-name--prod"));
     }
 }

@@ -5,13 +5,15 @@ use cloud::{Clock, DeployStack, Entropy, Error, EventSink, Result, StackEvent, S
 
 use super::change_set::Progress;
 use super::events::Own;
-use super::status::{Standing, is_success, standing};
+use super::status::{Standing, is_changing, is_success, standing};
 use super::{CloudFormationStacks, package};
 
 /// Looks at where the deploy is before it counts as going round in circles.
 const STEPS_MAX: usize = 20;
 /// Polls while one change of a stack runs: 12 hours at one every two seconds, longer than any worker lives.
 const POLLS_MAX: usize = 21_600;
+/// Looks without an answer, one after the other, before the deploy is left to the next worker.
+const SILENT_MAX: usize = 30;
 /// The longest token (it is a part of a change set's name).
 const TOKEN_MAX: usize = 64;
 
@@ -78,6 +80,8 @@ impl<'a> Deployment<'a> {
             return Ok(if standing(status) == Standing::InReview { Step::Change { new: true } } else { Step::Follow });
         }
         match standing(status) {
+            // What the version before leaves behind is still being cleaned up.
+            Standing::Serves if is_changing(status) => Ok(Step::Wait),
             Standing::Serves => Ok(Step::Change { new: false }),
             Standing::InReview | Standing::Deleted => Ok(Step::Change { new: true }),
             Standing::Changing => Ok(Step::Wait),
@@ -107,7 +111,7 @@ impl<'a> Deployment<'a> {
         self.say("an earlier change of the stack is still running: waiting for its end");
         for _ in 0..POLLS_MAX {
             match self.stacks.found(&self.what.name).await? {
-                Some(stack) if standing(stack.stack_status().map_or("", |s| s.as_str())) == Standing::Changing => {
+                Some(stack) if is_changing(stack.stack_status().map_or("", |s| s.as_str())) => {
                     self.stacks.pause().await;
                 }
                 _ => return Ok(()),
@@ -126,9 +130,16 @@ impl<'a> Deployment<'a> {
                 self.worked_out().await?
             }
         };
-        let Some(set) = set else { return Ok(false) };
+        let Some(set) = set else {
+            self.stacks.pause().await;
+            return Ok(false);
+        };
         match set.progress {
-            Progress::Pending | Progress::Executed => Ok(false),
+            Progress::Pending | Progress::Executed => {
+                // CloudFormation's word on the stack is a moment older than on its change set.
+                self.stacks.pause().await;
+                Ok(false)
+            }
             Progress::Empty => {
                 self.say("nothing to change");
                 self.discard().await;
@@ -165,10 +176,24 @@ impl<'a> Deployment<'a> {
     async fn follow(&mut self) -> Result<()> {
         let name = &self.what.name;
         let (mut told, mut any, mut rests) = (self.what.run.told.clone(), false, None);
+        let mut silent = 0;
         for _ in 0..POLLS_MAX {
-            let look = self.stacks.tell(name, &self.own, &mut told, self.events).await?;
+            let looked = async {
+                let look = self.stacks.tell(name, &self.own, &mut told, self.events).await?;
+                Ok((look, self.stacks.found(name).await?))
+            };
+            let (look, stack) = match looked.await {
+                // The stack goes on whether we hear of it or not.
+                Err(Error::Unavailable(_) | Error::Unclear(_)) if silent < SILENT_MAX => {
+                    silent += 1;
+                    self.stacks.pause().await;
+                    continue;
+                }
+                other => other?,
+            };
+            silent = 0;
             (any, rests) = (any || look.any, look.rests.or(rests));
-            let Some(stack) = self.stacks.found(name).await? else {
+            let Some(stack) = stack else {
                 return Err(Error::Invalid(format!("the stack `{name}` was deleted while it was deployed")));
             };
             let status = stack.stack_status().map_or("", |status| status.as_str()).to_owned();

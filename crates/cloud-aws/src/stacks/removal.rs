@@ -1,12 +1,12 @@
 //! Stacks deleted, and deploys stopped.
 
-use aws_sdk_cloudformation::types::{ResourceStatus, Stack};
+use aws_sdk_cloudformation::types::{ResourceStatus, Stack, Tag};
 use cloud::{Error, Result, StackName};
 
 use super::events::Own;
 use super::failure::Failure;
 use super::status::{Standing, standing};
-use super::{CloudFormationStacks, physical};
+use super::{CloudFormationStacks, NAME_TAG, physical};
 
 /// Polls while a stack is deleted: 12 hours at one every two seconds, longer than any worker lives.
 const POLLS_MAX: usize = 21_600;
@@ -30,7 +30,15 @@ impl CloudFormationStacks {
         match call.await {
             Ok(answer) => {
                 let found = answer.stacks.unwrap_or_default().into_iter().next();
-                Ok(found.filter(|stack| standing(status(stack)) != Standing::Deleted))
+                let found = found.filter(|stack| standing(status(stack)) != Standing::Deleted);
+                let other = |tag: &Tag| tag.key() == Some(NAME_TAG) && tag.value() != Some(name.as_str());
+                if found.as_ref().is_some_and(|stack| stack.tags().iter().any(other)) {
+                    return Err(Error::Invalid(format!(
+                        "the stack {} is another's: choose another name",
+                        physical(name)
+                    )));
+                }
+                Ok(found)
             }
             Err(failure) if failure.is_absent() => Ok(None),
             Err(failure) => Err(failure.into()),

@@ -182,15 +182,6 @@ impl Session {
         })?;
         keys(answer.credentials(), &self.region())
     }
-
-    /// The logs of functions in a target's account; the platform's own adapter reads those of its own.
-    #[cfg(feature = "logs")]
-    pub fn logs(&self) -> Option<std::sync::Arc<dyn cloud::Logs>> {
-        self.target.as_ref()?;
-        let held = self.held.try_lock().ok()?;
-        let clients = held.as_ref().map(|held| held.clients.clone())?;
-        Some(std::sync::Arc::new(clients.aws.logs()))
-    }
 }
 
 fn keys(given: Option<&aws_sdk_sts::types::Credentials>, region: &str) -> Result<Credentials> {

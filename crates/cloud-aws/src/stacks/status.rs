@@ -35,6 +35,11 @@ pub fn standing(status: &str) -> Standing {
     }
 }
 
+/// Whether CloudFormation is at the stack, and takes no other change.
+pub fn is_changing(status: &str) -> bool {
+    status.ends_with("_IN_PROGRESS") && standing(status) != Standing::InReview
+}
+
 /// Whether a deploy that ended so did what it was asked to.
 pub fn is_success(status: &str) -> bool {
     matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")

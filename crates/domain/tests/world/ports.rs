@@ -10,8 +10,8 @@ use cloud::{
     Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ConnectionId, Credentials, DeadLetter,
     DeployStack, ETag, Error, EventSink, FunctionView, Invocation, Invoke, Leased, LogCursor, LogEvent, LogPage,
     LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPut, Presigned, PutCondition, PutOptions,
-    Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus, StackTarget,
-    Stacks,
+    Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus,
+    StackTarget, Stacks,
 };
 use cloud::{BusEvent, EventBus, Published, RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
 use futures::StreamExt;

@@ -91,11 +91,7 @@ impl Fence<'_> {
     fn document(&mut self, looking: Looking<'_>, property: &str, closed: bool) {
         let at = format!("Properties.{property}");
         for document in looking.properties.get(property).map(branches).unwrap_or_default() {
-            let statements = document.get("Statement").map(items);
-            let Some(statements) = statements.unwrap_or_else(|| Some(Vec::new())) else {
-                self.hidden(looking.logical, &at);
-                continue;
-            };
+            let statements = document.get("Statement").map(items).unwrap_or_default();
             if function(document).is_some() || document.is_string() {
                 self.hidden(looking.logical, &at);
             }
@@ -118,11 +114,7 @@ impl Fence<'_> {
             match principal {
                 Value::Object(map) if function(principal).is_none() => {
                     for (kind, who) in map {
-                        let Some(all) = items(who) else {
-                            self.hidden(looking.logical, at);
-                            continue;
-                        };
-                        for one in all {
+                        for one in items(who) {
                             self.principal(looking, at, (kind, one), conditional, closed);
                         }
                     }

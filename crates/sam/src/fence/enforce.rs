@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 /// The role that CodeDeploy shifts traffic with: SAM's own would have no boundary.
-const DEPLOYMENT_ROLE: &str = "DeploymentPreferenceRole";
+pub(super) const DEPLOYMENT_ROLE: &str = "DeploymentPreferenceRole";
+/// The boundary lets roles with this tag shift traffic; only what is put in here may have it.
+pub(super) const SHIFTS: &str = "workroom:shifts";
 /// Events for which SAM makes a role of their own.
 const SCHEDULES: [&str; 1] = ["ScheduleV2"];
 
@@ -66,6 +68,7 @@ fn deployment_role(boundary: &str) -> Value {
                 { "Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda" },
             ],
             "PermissionsBoundary": boundary,
+            "Tags": [{ "Key": SHIFTS, "Value": "true" }],
         },
     })
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::text::{OWN, Piece, SECRET, Text, UNKNOWN, items, plain};
+use super::enforce::{DEPLOYMENT_ROLE, SHIFTS};
+use super::text::{OWN, Piece, SECRET, Text, UNKNOWN, branches, function, items, plain};
 use super::{Fence, Looking, ViolationCode};
 
 /// Managed policies of AWS that the roles of serverless apps usually have.
@@ -41,13 +42,15 @@ impl Fence<'_> {
             self.own_role(looking, &format!("Properties.{property}"), properties.get(property));
         }
         for list in ["Targets", "Target"] {
-            let targets = properties.get(list).and_then(items).unwrap_or_default();
-            for target in targets {
+            for target in properties.get(list).map(items).unwrap_or_default() {
                 self.own_role(looking, &format!("Properties.{list}.RoleArn"), target.get("RoleArn"));
             }
         }
         let preference = properties.pointer("/DeploymentPreference/Role");
         self.own_role(looking, "Properties.DeploymentPreference.Role", preference);
+        if matches!(looking.kind, "AWS::IAM::Role" | "AWS::Serverless::Function" | "AWS::Serverless::StateMachine") {
+            self.tags(looking);
+        }
         match looking.kind {
             "AWS::IAM::Role" => self.policies(looking, "ManagedPolicyArns"),
             "AWS::Serverless::Function" | "AWS::Serverless::StateMachine" => self.policies(looking, "Policies"),
@@ -83,6 +86,42 @@ impl Fence<'_> {
         }
     }
 
+    /// The tags of a role say to the boundary whose it is: a template does not set them.
+    fn tags(&mut self, looking: Looking<'_>) {
+        let Some(tags) = looking.properties.get("Tags") else { return };
+        let at = "Properties.Tags";
+        let mut keys = Vec::new();
+        for branch in branches(tags) {
+            match (branch, function(branch)) {
+                (Value::Array(items), _) => {
+                    for item in items.iter().flat_map(branches) {
+                        match item.get("Key") {
+                            Some(key) => keys.extend(self.scope.texts(key)),
+                            None => return self.hidden(looking.logical, at),
+                        }
+                    }
+                }
+                (Value::Object(map), None) => keys.extend(map.keys().map(|key| vec![Piece::Text(key.clone())])),
+                _ => return self.hidden(looking.logical, at),
+            }
+        }
+        for key in keys {
+            let shown = self.scope.rendered(&key);
+            if key.contains(&Piece::Unknown) || key.iter().any(|piece| matches!(piece, Piece::Own(_))) {
+                self.hidden(looking.logical, at);
+            } else if shown.trim_start().to_lowercase().starts_with("workroom:") && !self.is_put_in(looking, &shown) {
+                let reason = "tags that start with `workroom:` are the platform's: they say whose a role is";
+                self.refuse(ViolationCode::Name, looking.logical, at, reason);
+            }
+        }
+    }
+
+    /// The one role that is put in between the two looks has the one tag that it needs.
+    fn is_put_in(&self, looking: Looking<'_>, key: &str) -> bool {
+        let expanded = self.account().is_some_and(|account| account.packaged.is_some());
+        expanded && looking.logical == DEPLOYMENT_ROLE && key == SHIFTS
+    }
+
     /// A role that something runs as is one of this template.
     fn own_role(&mut self, looking: Looking<'_>, at: &str, value: Option<&Value>) {
         let Some(value) = value else { return };
@@ -108,10 +147,9 @@ impl Fence<'_> {
     fn policies(&mut self, looking: Looking<'_>, property: &str) {
         let Some(value) = looking.properties.get(property) else { return };
         let at = format!("Properties.{property}");
-        let Some(all) = items(value) else { return self.hidden(looking.logical, &at) };
-        for policy in all {
+        for policy in items(value) {
             // A policy document, or one of SAM's policy templates: the boundary holds it.
-            if policy.is_object() && super::text::function(policy).is_none() {
+            if policy.is_object() && function(policy).is_none() {
                 continue;
             }
             for text in self.scope.texts(policy) {
@@ -152,13 +190,8 @@ impl Fence<'_> {
             }
         }
         let Some(roles) = looking.properties.get("Roles") else { return };
-        match items(roles) {
-            None => self.hidden(looking.logical, "Properties.Roles"),
-            Some(roles) => {
-                for role in roles {
-                    self.own_role(looking, "Properties.Roles", Some(role));
-                }
-            }
+        for role in items(roles) {
+            self.own_role(looking, "Properties.Roles", Some(role));
         }
     }
 
@@ -169,8 +202,7 @@ impl Fence<'_> {
         }
         let Some(layers) = looking.properties.get("Layers") else { return };
         let at = "Properties.Layers";
-        let Some(layers) = items(layers) else { return self.hidden(looking.logical, at) };
-        for layer in layers {
+        for layer in items(layers) {
             for text in self.scope.texts(layer) {
                 let shown = self.scope.rendered(&text);
                 let own = matches!(text.as_slice(), [Piece::Own(logical)]

@@ -44,17 +44,16 @@ pub const UNKNOWN: char = '\0';
 pub const SECRET: char = '\u{1}';
 pub const OWN: char = '\u{2}';
 
-/// The values that a list may have, each choice of `Fn::If`; `None` when the value is no list that can be read.
-pub fn items(value: &Value) -> Option<Vec<&Value>> {
+/// The values that a list may have, each choice of `Fn::If`. A function that is not one stands for what it gives.
+pub fn items(value: &Value) -> Vec<&Value> {
     let mut all = Vec::new();
     for branch in branches(value) {
         match branch {
             Value::Array(items) => all.extend(items.iter().flat_map(branches)),
-            one if function(one).is_some() => return None,
             one => all.push(one),
         }
     }
-    Some(all)
+    all
 }
 
 /// Every choice of `Fn::If`; none for `AWS::NoValue`.
@@ -275,7 +274,7 @@ impl<'a> Scope<'a> {
             }
             all = next;
         }
-        all
+        all.into_iter().map(joined).collect()
     }
 
     /// Every list that the value can be; `None` when that is not known.
@@ -370,6 +369,19 @@ impl<'a> Scope<'a> {
         }
         (found.len() <= POSSIBLE_MAX).then_some(found)
     }
+}
+
+/// The same text, its known parts in one piece each.
+fn joined(text: Text) -> Text {
+    let mut made: Text = Vec::with_capacity(text.len());
+    for piece in text {
+        match (made.last_mut(), piece) {
+            (_, Piece::Text(text)) if text.is_empty() => {}
+            (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
+            (_, piece) => made.push(piece),
+        }
+    }
+    made
 }
 
 fn bytes(text: &Text) -> usize {

@@ -71,16 +71,25 @@ impl Fence<'_> {
                 }
             }
             Value::Object(entries) => {
-                if function(value).is_some() {
+                if let Some((name, argument)) = function(value) {
                     for text in self.scope.texts(value) {
                         let text = self.scope.rendered(&text);
                         self.references_in(&text, resource, path);
                     }
+                    self.key(name, resource, path);
+                    // The text of `Fn::Sub` is nothing before its variables are put in.
+                    match (name, argument) {
+                        ("Fn::Sub", Value::String(_)) => {}
+                        ("Fn::Sub", Value::Array(items)) => {
+                            items.iter().skip(1).for_each(|item| self.walk(item, resource, path));
+                        }
+                        _ => self.walk(argument, resource, path),
+                    }
+                    return;
                 }
                 for (key, inner) in entries {
                     self.key(key, resource, &below(key));
                     self.references_in(key, resource, &below(key));
-                    // What only puts texts together is looked at as a whole, and its parts once more by themselves.
                     self.walk(inner, resource, &below(key));
                 }
             }
