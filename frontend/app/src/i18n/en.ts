@@ -77,6 +77,7 @@ export const en = {
   'project.readme': 'Readme',
   'project.latestJobs': 'Latest jobs',
   'project.latestCommits': 'Latest commits',
+  'project.ide': 'Open in the IDE',
   'project.build': 'Build',
   'project.deploy': 'Deploy to {environment}',
   'project.openSite': 'Open site',

@@ -75,6 +75,7 @@ export const ko: Record<TextKey, string> = {
   'project.readme': 'Readme',
   'project.latestJobs': '최근 작업',
   'project.latestCommits': '최근 커밋',
+  'project.ide': 'IDE로 열기',
   'project.build': '빌드',
   'project.deploy': '{environment}에 배포',
   'project.openSite': '사이트 열기',

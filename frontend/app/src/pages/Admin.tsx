@@ -10,7 +10,8 @@ import { Form } from '../parts/Form';
 import { List } from '../parts/List';
 import { Moment } from '../parts/Moment';
 import { Trouble } from '../parts/Trouble';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { account } from '../state/session';
 
 type Update = { admin?: boolean; disabled?: boolean; password?: string };

@@ -9,7 +9,8 @@ import { Dialog } from '../parts/Dialog';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { href } from '../state/router';
 

@@ -4,7 +4,8 @@ import { BranchPicker } from '../parts/BranchPicker';
 import { CommitList } from '../parts/CommitList';
 import { Empty } from '../parts/Empty';
 import { List } from '../parts/List';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { go, here, href } from '../state/router';
 

@@ -8,7 +8,8 @@ import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
 import { Moment } from '../parts/Moment';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { go, href } from '../state/router';
 

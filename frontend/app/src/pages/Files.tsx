@@ -9,9 +9,10 @@ import { Drafts } from '../parts/Drafts';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
-import { go, here, href } from '../state/router';
+import { go, here, href, ide } from '../state/router';
 
 function NewFile({ slug, branch, folder, onClose }: { slug: string; branch: string; folder: string; onClose: () => void }) {
   const open = async (path: string) => go(href(['p', slug, 'file'], { ref: branch, path, new: '1' }));
@@ -48,6 +49,9 @@ export function Files() {
         <BranchPicker slug={slug} value={branch} onChange={(chosen) => go(href(['p', slug, 'files'], { ref: chosen }))} />
         <a class="button" href={href(['p', slug, 'commits'], { ref: branch, path })}>
           {t('files.history')}
+        </a>
+        <a class="button" href={ide(slug, branch)}>
+          {t('project.ide')}
         </a>
         <button type="button" onClick={() => setCreating(true)}>
           {t('files.new')}

@@ -3,7 +3,8 @@ import { t } from '../i18n';
 import { Empty } from '../parts/Empty';
 import { JobList } from '../parts/JobList';
 import { List } from '../parts/List';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 
 export function Jobs() {

@@ -11,7 +11,7 @@ import { Moment } from '../parts/Moment';
 import { Trouble } from '../parts/Trouble';
 import { useLoaded } from '../state/loaded';
 import { useEvents, useProject } from '../state/project';
-import { go, href } from '../state/router';
+import { go, href, ide } from '../state/router';
 
 const SHOWN = 5;
 
@@ -89,6 +89,9 @@ export function Overview() {
     <>
       <header class="title">
         <h1>{project.name}</h1>
+        <a class="button" href={ide(slug)}>
+          {t('project.ide')}
+        </a>
         <button type="button" disabled={empty} onClick={() => void start('build')}>
           {t('project.build')}
         </button>

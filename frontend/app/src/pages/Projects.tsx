@@ -6,7 +6,8 @@ import { t, type TextKey } from '../i18n';
 import { Empty } from '../parts/Empty';
 import { List } from '../parts/List';
 import { Moment } from '../parts/Moment';
-import { page, usePages } from '../state/loaded';
+import { usePages } from '../state/loaded';
+import { page } from '../state/paging';
 import { recent } from '../state/recent';
 import { href } from '../state/router';
 

@@ -1,6 +1,7 @@
 import { call } from '../api/client';
 import { t } from '../i18n';
-import { all, page, useLoaded } from '../state/loaded';
+import { useLoaded } from '../state/loaded';
+import { all, page } from '../state/paging';
 
 /** Chooses a branch. */
 export function BranchPicker({

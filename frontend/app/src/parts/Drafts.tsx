@@ -2,7 +2,8 @@ import { useState } from 'preact/hooks';
 
 import { call } from '../api/client';
 import { t } from '../i18n';
-import { all, page, useLoaded } from '../state/loaded';
+import { useLoaded } from '../state/loaded';
+import { all, page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { go, href } from '../state/router';
 import { CommitDialog } from './CommitDialog';

@@ -2,6 +2,8 @@
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
+import type { PageOf } from './paging';
+
 /** One read: waiting, failed, or there. An older value stays while a newer one is fetched. */
 export interface Loaded<T> {
   value: T | undefined;
@@ -42,12 +44,6 @@ export function useLoaded<T>(read: (signal: AbortSignal) => Promise<T>, key: str
     loading: state.loading || !current,
     reload,
   };
-}
-
-/** A page of a list as the API gives it. */
-export interface PageOf<T> {
-  items: T[];
-  next?: string | null;
 }
 
 export interface Pages<T> {
@@ -112,21 +108,4 @@ export function usePages<T>(read: (cursor: string | undefined) => Promise<PageOf
     more: next === undefined ? undefined : () => load(next, false),
     reload: useCallback(() => load(undefined, true), [load]),
   };
-}
-
-/** Reads a whole list that is known to be short (branches, environments, members), at most `most` items. */
-export async function all<T>(read: (cursor: string | undefined) => Promise<PageOf<T>>, most = 1000): Promise<T[]> {
-  const items: T[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await read(cursor);
-    items.push(...page.items);
-    cursor = page.next ?? undefined;
-  } while (cursor !== undefined && items.length < most);
-  return items;
-}
-
-/** The query of one page of a list. */
-export function page(cursor: string | undefined, limit: number): { cursor?: string; limit: number } {
-  return cursor === undefined ? { limit } : { cursor, limit };
 }

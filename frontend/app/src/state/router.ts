@@ -49,3 +49,8 @@ export function replace(to: string): void {
   globalThis.history.replaceState(null, '', to);
   here.value = parse(to);
 }
+
+/** The workbench over a branch of the project: a page of its own. */
+export function ide(project: string, ref?: string): string {
+  return `ide/index.html?${new URLSearchParams(ref === undefined ? { project } : { project, ref })}`;
+}
