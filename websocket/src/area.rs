@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use cloud::Access::{
     self, CheckRecords, DeleteRecords, DescribeStacks, FollowLogs, FollowStackLogs, GetRecords, PostToSockets,
-    PutRecords, QueryRecords, ReadLogs, ReadStackLogs, SendJobs, SendTails,
+    PublishEvents, PutRecords, QueryRecords, ReadLogs, ReadStackLogs, SendJobs, SendTails,
 };
 use function::App;
 use serde_json::Value;
@@ -45,7 +45,9 @@ impl Area {
                 SendTails,
                 DescribeStacks,
             ],
-            Self::FanOut => &[GetRecords, QueryRecords, PutRecords, DeleteRecords, PostToSockets, SendJobs],
+            Self::FanOut => {
+                &[GetRecords, QueryRecords, PutRecords, DeleteRecords, PostToSockets, SendJobs, PublishEvents]
+            }
             Self::Tail => &[
                 GetRecords,
                 QueryRecords,

@@ -8,11 +8,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod area;
-mod batch;
+mod ended;
+mod fan_out;
 mod message;
 mod origin;
 mod route;
+mod tail;
 
 pub use area::{Area, UnknownArea};
-pub use batch::{fan_out, tail};
+pub use fan_out::fan_out;
 pub use route::route;
+pub use tail::tail;

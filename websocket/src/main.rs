@@ -1,6 +1,7 @@
 //! The WebSocket functions on Lambda: `AREA` says which of them this is.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cloud::Grants;
 use cloud_aws::{Aws, PortsSettings};
@@ -14,8 +15,8 @@ use websocket::Area;
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     trace::init(config.log_level, trace::Format::Json);
-    let aws = Aws::connect().await;
-    let ports = aws.ports(&PortsSettings {
+    let aws = Aws::on_first_use();
+    let mut ports = aws.ports(&PortsSettings {
         table: config.table_name.clone(),
         bucket: config.data_bucket.clone(),
         jobs_queue_url: config.job_queue_url.to_string(),
@@ -26,6 +27,9 @@ async fn main() -> Result<(), Error> {
         stack_boundary_arn: config.stack_boundary_arn.clone().unwrap_or_default(),
         stack_deploy_role_arn: config.stack_deploy_role_arn.clone(),
     });
+    if let Some(name) = &config.event_bus_name {
+        ports.bus = Some(Arc::new(aws.event_bus(name)));
+    }
     let area: Area = config.area.as_deref().unwrap_or_default().parse()?;
     let places = Places {
         starters: StarterSource::Blobs,

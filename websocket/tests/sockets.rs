@@ -21,7 +21,7 @@ fn app(world: &World) -> App {
             "SOCKET_URL" => "ws://localhost:8000/socket",
             "PARAMETER_PREFIX" => "/workroom/dev",
             "LOG_LEVEL" => "off",
-            "AREA" => return None,
+            "AREA" | "RESPONSE_TRANSFER_MODE" => return None,
             _ => "http://localhost:8000/",
         })
     };

@@ -6,9 +6,7 @@ pub mod ports;
 use std::path::Path;
 use std::sync::Arc;
 
-use cloud::{
-    BlobKey, Blobs, Clock, DeployStack, Entropy, Logs, Ports, PutOptions, Records, StackName, Stacks, SystemEntropy,
-};
+use cloud::{BlobKey, Blobs, Clock, DeployStack, Entropy, Logs, Ports, PutOptions, Records, StackName, SystemEntropy};
 use domain::{
     Artifact, ArtifactKind, Build, Caller, Domain, DomainSettings, EnvironmentName, Job, Lease, NewProject, Outcome,
     Project, Publish, Quotas, Started, StarterSource,
