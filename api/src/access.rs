@@ -19,8 +19,8 @@ pub(crate) const PROJECTS: &[Access] = &[
     CheckRecords,
     ReadBlobs("starters/*"),
     ListBlobs("starters/*"),
-    ReadBlobs("repositories/*"),
-    WriteBlobs("repositories/*"),
+    ReadBlobs("git/*"),
+    WriteBlobs("git/*"),
     SendJobs,
 ];
 
@@ -30,8 +30,8 @@ pub(crate) const REPOSITORY: &[Access] = &[
     PutRecords,
     DeleteRecords,
     CheckRecords,
-    ReadBlobs("repositories/*"),
-    WriteBlobs("repositories/*"),
+    ReadBlobs("git/*"),
+    WriteBlobs("git/*"),
     ReadBlobs("projects/*/drafts/*"),
     WriteBlobs("projects/*/drafts/*"),
 ];
@@ -43,8 +43,8 @@ pub(crate) const GIT: &[Access] = &[
     PutRecords,
     DeleteRecords,
     CheckRecords,
-    ReadBlobs("repositories/*"),
-    WriteBlobs("repositories/*"),
+    ReadBlobs("git/*"),
+    WriteBlobs("git/*"),
     ReadParameters,
 ];
 
@@ -54,7 +54,7 @@ pub(crate) const JOBS: &[Access] = &[
     PutRecords,
     DeleteRecords,
     CheckRecords,
-    ReadBlobs("repositories/*"),
+    ReadBlobs("git/*"),
     ReadBlobs("projects/*/artifacts/*"),
     SendJobs,
     ReadLogs,
@@ -66,7 +66,7 @@ pub(crate) const ENVIRONMENTS: &[Access] = &[
     PutRecords,
     DeleteRecords,
     CheckRecords,
-    ReadBlobs("repositories/*"),
+    ReadBlobs("git/*"),
     SendJobs,
     DescribeStacks,
     InvokeStacks,
@@ -85,3 +85,6 @@ pub(crate) const FILES: &[Access] = &[
     WriteBlobs("projects/*/files/*"),
     DeleteBlobs("projects/*/files/*"),
 ];
+
+/// The first admin and the mark that there has been one.
+pub(crate) const SETUP: &[Access] = &[GetRecords, PutRecords];

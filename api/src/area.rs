@@ -1,4 +1,4 @@
-//! Areas: the routes that one function serves.
+//! Areas: what one function serves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,10 +21,12 @@ pub enum Area {
     Jobs,
     Environments,
     Files,
+    /// No routes: invoked by hand.
+    Setup,
 }
 
 impl Area {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Public,
         Self::Identity,
         Self::Projects,
@@ -33,6 +35,7 @@ impl Area {
         Self::Jobs,
         Self::Environments,
         Self::Files,
+        Self::Setup,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Area {
             Self::Jobs => "jobs",
             Self::Environments => "environments",
             Self::Files => "files",
+            Self::Setup => "setup",
         }
     }
 
@@ -59,6 +63,7 @@ impl Area {
             Self::Jobs => access::JOBS,
             Self::Environments => access::ENVIRONMENTS,
             Self::Files => access::FILES,
+            Self::Setup => access::SETUP,
         }
     }
 
@@ -76,7 +81,7 @@ impl Area {
             Self::Repository => {
                 routes::repository::routes().merge(routes::commits::routes()).merge(routes::drafts::routes())
             }
-            Self::Git => OpenApiRouter::new(),
+            Self::Git | Self::Setup => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes(),
             Self::Environments => {
                 routes::environments::routes().merge(routes::functions::routes()).merge(routes::targets::routes())

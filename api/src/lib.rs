@@ -11,7 +11,9 @@ mod access;
 mod area;
 mod document;
 mod routes;
+mod setup;
 mod wire;
 
 pub use area::{Area, UnknownArea, git_router, router};
 pub use document::openapi;
+pub use setup::{SetupError, set_up};

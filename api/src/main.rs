@@ -1,4 +1,4 @@
-//! The REST functions on Lambda: `AREA` says which routes this one serves.
+//! The REST functions on Lambda: `AREA` says what this one serves.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,16 @@ use cloud::Grants;
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
 use function::{App, Config, Places, trace};
+use lambda_http::lambda_runtime::{self, LambdaEvent, service_fn};
 use lambda_http::{Error, Request, RequestExt};
+use serde_json::Value;
 use tower::ServiceExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     trace::init(config.log_level, trace::Format::Json);
-    let aws = Aws::connect().await;
+    let aws = Aws::on_first_use();
     let ports = aws.ports(&PortsSettings {
         table: config.table_name.clone(),
         bucket: config.data_bucket.clone(),
@@ -33,7 +35,19 @@ async fn main() -> Result<(), Error> {
         pack_cache_max: 256 * 1024 * 1024,
     };
     let app = App::assemble(config, ports, places, Grants::only(area.access()))?;
-    lambda_http::run(api::router(area, app).map_request(without_stage)).await
+    if area == Area::Setup {
+        let set_up = async |event: LambdaEvent<Value>| {
+            // The text of the error is what the one who invoked it sees.
+            api::set_up(&app, event.payload).await.map_err(|refusal| refusal.to_string())
+        };
+        return lambda_runtime::run(service_fn(set_up)).await;
+    }
+    let streams = app.config.response_stream;
+    let service = api::router(area, app).map_request(without_stage);
+    match streams {
+        true => lambda_http::run_with_streaming_response(service).await,
+        false => lambda_http::run(service).await,
+    }
 }
 
 /// `lambda_http` puts the stage before the path; routes are written without it. The event itself has the path as sent.

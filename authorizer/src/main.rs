@@ -12,7 +12,7 @@ use serde_json::Value;
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     trace::init(config.log_level, trace::Format::Json);
-    let aws = Aws::connect().await;
+    let aws = Aws::on_first_use();
     let ports = aws.ports(&PortsSettings {
         table: config.table_name.clone(),
         bucket: config.data_bucket.clone(),

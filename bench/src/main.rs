@@ -5,6 +5,7 @@
 
 mod client;
 mod clone;
+mod cold_start;
 mod commit;
 mod functions;
 mod git;
@@ -13,6 +14,7 @@ mod platform;
 mod project;
 mod read;
 mod release;
+mod runtime_api;
 mod samples;
 mod start;
 mod table;
@@ -23,13 +25,14 @@ use crate::table::Table;
 
 type Measurement = fn(&mut Table) -> Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 6] = [
+const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("start", start::measure),
     ("read", read::measure),
     ("commit", commit::measure),
     ("release", release::measure),
     ("functions", functions::measure),
     ("clone", clone::measure),
+    ("cold-start", cold_start::measure),
 ];
 
 fn main() -> Result<()> {

@@ -55,7 +55,7 @@ mod tests {
                     "SOCKET_MANAGEMENT_URL" | "JOB_QUEUE_URL" | "TAIL_QUEUE_URL" => "https://sockets.example/dev",
                     "PARAMETER_PREFIX" => "/workroom/dev",
                     "LOG_LEVEL" => "off",
-                    "AREA" => return None,
+                    "AREA" | "RESPONSE_TRANSFER_MODE" => return None,
                     _ => "x",
                 }
                 .to_owned(),

@@ -32,7 +32,7 @@ pub struct EnvironmentPath {
 }
 
 #[derive(Serialize, ToSchema)]
-struct EnvironmentView {
+pub struct EnvironmentView {
     name: String,
     /// The release that serves now.
     release: Option<String>,

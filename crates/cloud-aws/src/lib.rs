@@ -3,7 +3,10 @@
 //! **Invariant**: only a function's `main.rs` and the adapter tests name this crate. Clients are made when
 //! they are first needed, so that a function's cold start pays only for what it uses.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
-#![cfg_attr(not(feature = "all"), allow(dead_code, reason = "each service brings its own caller"))]
+#![cfg_attr(
+    not(feature = "all"),
+    allow(dead_code, unused_mut, unused_variables, reason = "each service brings its own caller")
+)]
 
 pub mod access;
 mod attempts;

@@ -23,7 +23,7 @@ pub use date::timestamp;
 pub use http_api::http_event;
 pub use queue::{BatchOutcome, QueueMessage, QueueSource, parse_batch_reply, queue_event};
 pub use request::{ApiIdentity, AuthorizerContext, GatewayRequest, PathParameters, RouteRef};
-pub use response::{FunctionReply, ReplyError, parse_http_reply, parse_rest_reply};
+pub use response::{FunctionReply, ReplyError, parse_http_reply, parse_rest_reply, parse_streamed_reply};
 pub use rest::rest_event;
 pub use socket::{SocketApi, SocketEventKind, SocketSession, parse_socket_reply, socket_event};
 pub use stream::{StreamSource, stream_event, stream_record};

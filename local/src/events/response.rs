@@ -63,6 +63,23 @@ pub fn parse_rest_reply(payload: &[u8], decode: bool) -> Result<FunctionReply, R
     Ok(FunctionReply { status: status_code(status)?, headers, body })
 }
 
+/// Between the head and the body of a streamed answer.
+const STREAM_DELIMITER: [u8; 8] = [0; 8];
+
+/// Reads a streamed answer of a REST API that was collected: the head, and the body after it ("Lambda proxy integration
+/// format for response streaming").
+pub fn parse_streamed_reply(payload: &Bytes) -> Result<(FunctionReply, Bytes), ReplyError> {
+    let delimiter = payload.windows(STREAM_DELIMITER.len()).position(|part| part == STREAM_DELIMITER);
+    let at = delimiter.ok_or_else(|| ReplyError("it has no eight zero bytes after its head".into()))?;
+    let head: Reply<'_> = serde_json::from_slice(&payload[..at]).map_err(|error| ReplyError(error.to_string()))?;
+    let cookies = head.cookies.unwrap_or_default();
+    let mut reply = parse_rest_reply(&payload[..at], false)?;
+    for cookie in cookies {
+        reply.headers.append(http::header::SET_COOKIE, header_value(&Value::from(cookie))?);
+    }
+    Ok((reply, payload.slice(at + STREAM_DELIMITER.len()..)))
+}
+
 /// Reads an HTTP API's answer in version 2.0: a response, or any JSON, which is then the body of a 200.
 pub fn parse_http_reply(payload: &[u8]) -> Result<FunctionReply, ReplyError> {
     let structured = serde_json::from_slice::<Reply<'_>>(payload).ok().filter(|reply| reply.status_code.is_some());
@@ -188,6 +205,23 @@ mod tests {
             json!({ "statusCode": 200, "headers": { "a": ["b"] } }),
         ] {
             assert!(rest(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_streamed_answer_is_a_head_and_a_body() {
+        let head =
+            br#"{"statusCode":206,"headers":{"x-a":"1"},"multiValueHeaders":{"x-b":["2","3"]},"cookies":["a=1"]}"#;
+        let payload = Bytes::from([head.as_slice(), &[0; 8], b"\0\xffbody"].concat());
+        let (reply, body) = parse_streamed_reply(&payload).unwrap();
+        assert_eq!((reply.status.as_u16(), body.as_ref()), (206, b"\0\xffbody".as_slice()));
+        assert_eq!(
+            (&reply.headers["x-a"], &reply.headers["set-cookie"]),
+            (&"1".parse().unwrap(), &"a=1".parse().unwrap())
+        );
+        assert_eq!(reply.headers.get_all("x-b").iter().count(), 2);
+        for bad in [head.to_vec(), [b"{}".as_slice(), &[0; 8]].concat(), [b"x".as_slice(), &[0; 8]].concat()] {
+            assert!(parse_streamed_reply(&bad.into()).is_err());
         }
     }
 

@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud::Clock;
-use cloud::limits::{GATEWAY_PAYLOAD_MAX, GATEWAY_TIMEOUT};
+use cloud::limits::{GATEWAY_PAYLOAD_MAX, GATEWAY_STREAM_TIMEOUT_MAX, GATEWAY_TIMEOUT};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::body::Incoming;
 use sam::{ApiKind, Match, PayloadVersion, Route, RouteTable, Target};
+use tokio::time::{Instant, timeout_at};
 
 use super::authorize::Authorizers;
 use super::media::BinaryTypes;
 use super::object::{self, Buckets};
 use super::refusal::{About, Refusal, Refusals};
+use super::stream::stream_until;
 use super::{cors, mapping};
 use crate::events::{
     ApiIdentity, AuthorizerContext, FunctionReply, GatewayRequest, PathParameters, RouteRef, http_event,
     parse_http_reply, parse_rest_reply, rest_event,
 };
-use crate::functions::{Functions, InvokeError};
+use crate::functions::{Functions, InvokeError, StreamedReply};
 use crate::http::{BodyError, BodyLimits, Reply, full, read_body};
 
 /// How long a body may take.
@@ -146,8 +148,13 @@ impl ApiGateway {
             Err(BodyError::Broken) => return closing(self.refuse(Refusal::BadRequest, &request)),
         };
         let answered = match &routed.route.target {
-            Target::Function { function, payload, .. } => {
-                self.function(function, *payload, routed.route, &request, route, authorizer.as_ref()).await
+            Target::Function { function, payload, streamed } => {
+                let event = self.event(*payload, &request, route, authorizer.as_ref());
+                if *streamed && self.settings.api.kind == ApiKind::Rest {
+                    self.streamed(function, routed.route, &request, event).await
+                } else {
+                    self.function(function, *payload, routed.route, &request, event).await
+                }
             }
             Target::S3(integration) => {
                 object::answer(integration, self.settings.buckets.as_ref(), &request, &routed.parameters)
@@ -192,22 +199,48 @@ impl ApiGateway {
         }
     }
 
+    fn event(
+        &self,
+        payload: PayloadVersion,
+        request: &GatewayRequest,
+        at: RouteRef<'_>,
+        authorizer: Option<&AuthorizerContext>,
+    ) -> Bytes {
+        let identity = &self.settings.identity;
+        match self.settings.api.kind {
+            ApiKind::Rest => rest_event(identity, request, at, authorizer, self.binary.request(&request.headers)),
+            _ => http_event(payload, identity, request, at, authorizer),
+        }
+    }
+
+    /// Sends the answer on as it comes: its size is the function's affair, and its time 15 minutes at most.
+    async fn streamed(
+        &self,
+        function: &str,
+        route: &Route,
+        request: &GatewayRequest,
+        event: Bytes,
+    ) -> Result<Reply, Refusal> {
+        let limit = route.timeout_ms.map_or(GATEWAY_TIMEOUT, |ms| Duration::from_millis(ms.into()));
+        let deadline = Instant::now() + limit.min(GATEWAY_STREAM_TIMEOUT_MAX);
+        let invoked = timeout_at(deadline, self.settings.functions.invoke_streamed(function, event)).await;
+        let StreamedReply { status, headers, body } =
+            invoked.map_err(|_| Refusal::IntegrationTimeout)?.map_err(|error| self.failed(function, &error))?;
+        tracing::debug!(function, request_id = request.id, "the answer is streamed");
+        let head = respond(FunctionReply { status, headers, body: Bytes::new() }, true);
+        Ok(head.map(|_| stream_until(body, deadline)))
+    }
+
     async fn function(
         &self,
         function: &str,
         payload: PayloadVersion,
         route: &Route,
         request: &GatewayRequest,
-        at: RouteRef<'_>,
-        authorizer: Option<&AuthorizerContext>,
+        event: Bytes,
     ) -> Result<Reply, Refusal> {
         let settings = &self.settings;
         let rest = settings.api.kind == ApiKind::Rest;
-        let event = if rest {
-            rest_event(&settings.identity, request, at, authorizer, self.binary.request(&request.headers))
-        } else {
-            http_event(payload, &settings.identity, request, at, authorizer)
-        };
         let limit =
             route.timeout_ms.map_or(GATEWAY_TIMEOUT, |ms| Duration::from_millis(ms.into()).min(GATEWAY_TIMEOUT));
         let invoked = tokio::time::timeout(limit, settings.functions.invoke(function, event)).await;

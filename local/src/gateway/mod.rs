@@ -8,6 +8,7 @@ mod mapping;
 mod media;
 mod object;
 mod refusal;
+mod stream;
 
 use cloud::Entropy;
 

@@ -8,7 +8,7 @@ use cloud::Grants;
 use function::Assembly;
 use sam::Code;
 
-use super::functions::{InProcess, event_handler, http_handler};
+use super::functions::{InProcess, event_handler, http_handler, streaming_http_handler};
 use super::template::Resolved;
 
 /// Mounts every function of the template, each with the rights that it has on AWS and no others.
@@ -28,7 +28,15 @@ pub fn mount(resolved: &Resolved, assembly: &Assembly, worker: &Arc<Worker>) -> 
             }
             ("api", Some(area)) => {
                 let area: api::Area = area.parse()?;
-                http_handler(api::router(area, assembly.app(config, Grants::only(area.access()))))
+                let own = assembly.app(config, Grants::only(area.access()));
+                match area {
+                    api::Area::Setup => event_handler(move |event| {
+                        let app = own.clone();
+                        async move { api::set_up(&app, event).await.map_err(|refusal| refusal.to_string()) }
+                    }),
+                    area if own.config.response_stream => streaming_http_handler(api::router(area, own)),
+                    area => http_handler(api::router(area, own)),
+                }
             }
             ("websocket", Some(area)) => {
                 let area: websocket::Area = area.parse()?;

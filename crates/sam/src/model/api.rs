@@ -71,7 +71,7 @@ pub enum Target {
         /// The function's logical id.
         function: String,
         payload: PayloadVersion,
-        /// `ResponseTransferMode: STREAM`.
+        /// The answer is sent on as it comes (`ResponseTransferMode`).
         streamed: bool,
     },
     /// An `aws` integration with S3.

@@ -67,10 +67,13 @@ impl<'a> Building<'a> {
             Some("1.0" | "1") => PayloadVersion::V1,
             _ => PayloadVersion::V2,
         };
-        let streamed = get("ResponseTransferMode").and_then(|mode| mode.text()).as_deref() == Some("STREAM");
+        // SAM's name for it is that of function URLs; API Gateway's own is `STREAM`.
+        let mode = get("ResponseTransferMode").and_then(|mode| mode.text());
+        let streamed = matches!(mode.as_deref(), Some("RESPONSE_STREAM" | "STREAM"));
         let authorizer = self.wanted_authorizer(reading, get("Auth").as_ref());
         let target = Target::Function { function: reading.logical.to_owned(), payload, streamed };
-        let timeout_ms = get("TimeoutInMillis").and_then(|node| node.number(50..=300_000));
+        let longest = if streamed { 900_000 } else { 300_000 };
+        let timeout_ms = get("TimeoutInMillis").and_then(|node| node.number(50..=longest));
         let wanted = Wanted { method: method.clone(), path: path.clone(), target, authorizer, timeout_ms };
         let authorizer = self.add_route(&api, event, wanted)?;
         Some(match rest {
@@ -164,6 +167,7 @@ impl<'a> Building<'a> {
             report_batch_item_failures: reports_failures(properties),
             bisect_batch_on_error: properties.get("BisectBatchOnFunctionError").is_some_and(|flag| flag.flag()),
             maximum_retry_attempts: retries.and_then(|text| text.parse().ok()).unwrap_or(-1),
+            on_failure: on_failure(properties),
             enabled: enabled(properties),
         }))
     }
@@ -175,6 +179,15 @@ fn window(properties: &Node<'_>) -> u32 {
 
 fn enabled(properties: &Node<'_>) -> bool {
     properties.get("Enabled").is_none_or(|flag| flag.flag())
+}
+
+/// The queue of `DestinationConfig`, as SAM writes it or as `AWS::Lambda::EventSourceMapping` does.
+fn on_failure(properties: &Node<'_>) -> Option<QueueReference> {
+    let target = properties.path(&["DestinationConfig", "OnFailure", "Destination"])?;
+    match target.resource_of(&["AWS::SQS::Queue"]) {
+        Some(logical) => Some(QueueReference::Logical(logical)),
+        None => target.text().filter(|arn| arn.contains(":sqs:")).map(QueueReference::Arn),
+    }
 }
 
 fn reports_failures(properties: &Node<'_>) -> bool {
