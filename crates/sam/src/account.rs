@@ -70,6 +70,7 @@ impl AccountNames {
             "AWS::Logs::LogGroup" => self.arn("logs", &format!("log-group:{name}:*")),
             "AWS::IAM::Role" => format!("arn:aws:iam::{}:role/{name}", self.account),
             "AWS::Events::Rule" => self.arn("events", &format!("rule/{name}")),
+            "AWS::Events::EventBus" => self.arn("events", &format!("event-bus/{name}")),
             "AWS::Serverless::StateMachine" => self.arn("states", &format!("stateMachine:{name}")),
             _ => return None,
         })

@@ -195,6 +195,8 @@ pub struct StreamTrigger {
     pub bisect_batch_on_error: bool,
     /// -1 for as long as the record lives.
     pub maximum_retry_attempts: i32,
+    /// The queue that is told of records that were given up.
+    pub on_failure: Option<QueueReference>,
     pub enabled: bool,
 }
 
