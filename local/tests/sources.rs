@@ -9,7 +9,7 @@ use cloud::{Expect, Queue, RecordKey, Records, SendMessage, SystemClock, SystemE
 use cloud_local::{QueueSettings, Store, StoreSettings};
 use local::events::{QueueSource, StreamSource};
 use local::functions::{Functions, InvokeError};
-use local::sources::{QueuePoll, StartAt, StreamPoll};
+use local::sources::{DeadLetters, QueuePoll, StartAt, StreamPoll};
 use sam::Filters;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// Answers with what the test says, and keeps the events.
 struct Script {
     events: Mutex<Vec<Value>>,
-    answer: fn(usize, &Value) -> Result<Value, InvokeError>,
+    answer: Box<dyn Fn(usize, &Value) -> Result<Value, InvokeError> + Send + Sync>,
 }
 
 #[async_trait::async_trait]
@@ -31,8 +31,8 @@ impl Functions for Script {
 }
 
 impl Script {
-    fn new(answer: fn(usize, &Value) -> Result<Value, InvokeError>) -> Arc<Self> {
-        Arc::new(Self { events: Mutex::default(), answer })
+    fn new(answer: impl Fn(usize, &Value) -> Result<Value, InvokeError> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { events: Mutex::default(), answer: Box::new(answer) })
     }
 
     fn count(&self) -> usize {
@@ -129,6 +129,7 @@ fn stream_poll(store: &Store, script: &Arc<Script>) -> StreamPoll {
         reported: true,
         bisect: true,
         retries: Some(3),
+        dead_letters: None,
     }
 }
 
@@ -214,4 +215,60 @@ async fn a_record_that_always_fails_is_given_up_and_the_rest_goes_on() {
     assert_eq!(last, 1);
     // Once together, then alone until its retries are used up.
     assert_eq!(events.len(), 5);
+}
+
+#[tokio::test]
+async fn records_that_are_given_up_are_told_to_the_queue_of_dead_letters() {
+    for unhandled in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let queue = store.queue("dead", QueueSettings { receives_max: 1 });
+        for sort in ["event#bad", "event#good"] {
+            put(&store, sort).await;
+        }
+        let script = Script::new(move |_, event| {
+            let first = &event["Records"][0]["dynamodb"];
+            if first["Keys"]["sk"]["S"] != "event#bad" {
+                return Ok(json!({}));
+            }
+            if unhandled {
+                return Err(InvokeError::TimedOut);
+            }
+            Ok(json!({ "batchItemFailures": [{ "itemIdentifier": first["SequenceNumber"] }] }))
+        });
+        let mut poll = stream_poll(&store, &script);
+        poll.dead_letters = Some(DeadLetters {
+            queue: Arc::new(queue.clone()),
+            function_arn: "arn:function".into(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        });
+        let stop = CancellationToken::new();
+        let polling = tokio::spawn(poll.run(stop.clone()));
+        let told = queue.receive(10, Duration::from_secs(60), Duration::from_secs(20)).await.unwrap();
+        until(async || sorts(&script).last().is_some_and(|sort| sort == "event#good")).await;
+        stop.cancel();
+        polling.await.unwrap();
+
+        let told: Vec<Value> = told.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
+        let [told] = told.as_slice() else { panic!("{told:?}") };
+        let events = script.events.lock().unwrap();
+        let bad = &events[0]["Records"][0];
+        let batch = &told["DDBStreamBatchInfo"];
+        assert_eq!(
+            (&batch["startSequenceNumber"], &batch["endSequenceNumber"], &batch["batchSize"], &batch["streamArn"]),
+            (&bad["dynamodb"]["SequenceNumber"], &bad["dynamodb"]["SequenceNumber"], &json!(1), &bad["eventSourceARN"])
+        );
+        let asked = &told["requestContext"];
+        assert_eq!(
+            (&asked["condition"], &asked["functionArn"], &asked["approximateInvokeCount"]),
+            (&json!("RetryAttemptsExhausted"), &json!("arn:function"), &json!(4))
+        );
+        let error = if unhandled { json!("Unhandled") } else { Value::Null };
+        assert_eq!((&told["responseContext"]["functionError"], &told["version"]), (&error, &json!("1.0")));
+        assert!(!told.to_string().contains("event#bad"), "a dead letter has no content: {told}");
+        for time in [&told["timestamp"], &batch["approximateArrivalOfFirstRecord"]] {
+            assert!(time.as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z')), "{time}");
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Bodies that are sent on as they come.
 
-use bytes::Bytes;
 use cloud::BlobStream;
 use cloud::limits::{FUNCTION_STREAM_MAX, GATEWAY_STREAM_IDLE_MAX};
 use futures::StreamExt;
@@ -45,6 +44,8 @@ fn broken(why: &'static str) -> std::io::Error {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use http_body_util::BodyExt;
     use std::time::Duration;

@@ -106,6 +106,12 @@ impl Resolved {
         format!("arn:aws:{service}:{}:{}:{rest}", self.names.region, self.names.account)
     }
 
+    pub fn function_arn(&self, function: &sam::Function) -> String {
+        let (logical, kind) = (function.logical_id.as_str(), "AWS::Serverless::Function");
+        let name = self.names.physical(Resource { logical, kind, name: function.name.as_deref() });
+        self.arn("lambda", &format!("function:{name}"))
+    }
+
     pub fn region(&self) -> &str {
         &self.names.region
     }

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::template::Resolved;
 use crate::events::{QueueSource, StreamSource};
 use crate::functions::Functions;
-use crate::sources::{QueuePoll, Schedule, StartAt, StreamPoll, parse_rate};
+use crate::sources::{DeadLetters, QueuePoll, Schedule, StartAt, StreamPoll, parse_rate};
 
 /// Batches in flight of one source, where the template reserves no number: Lambda's pollers start with five and
 /// scale; long functions need room.
@@ -98,7 +98,18 @@ impl Sources<'_> {
             reported: stream.report_batch_item_failures,
             bisect: stream.bisect_batch_on_error,
             retries: u32::try_from(stream.maximum_retry_attempts).ok(),
+            dead_letters: self.dead_letters(function, stream)?,
         })
+    }
+
+    fn dead_letters(&self, function: &Function, stream: &StreamTrigger) -> Result<Option<DeadLetters>> {
+        let Some(queue) = &stream.on_failure else { return Ok(None) };
+        Ok(Some(DeadLetters {
+            queue: Arc::new(self.resolved.open_queue(self.store, self.resolved.queue_of(queue)?)?),
+            function_arn: self.resolved.function_arn(function),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        }))
     }
 
     fn schedule(&self, function: &Function, name: &str, rate: &str, input: Option<&Value>) -> Result<Schedule> {

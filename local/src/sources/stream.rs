@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::{BatchOutcome, StreamSource, parse_batch_reply, stream_event, stream_record};
 use crate::functions::Functions;
+use crate::sources::dead_letters::{DeadLetters, GivenUp};
 
 /// One wait for a change.
 const WAIT: Duration = Duration::from_secs(5);
@@ -49,6 +50,16 @@ pub struct StreamPoll {
     pub bisect: bool,
     /// `MaximumRetryAttempts`; `None` for ever.
     pub retries: Option<u32>,
+    /// `DestinationConfig`: who is told of records that were given up.
+    pub dead_letters: Option<DeadLetters>,
+}
+
+/// A batch that was not handled whole.
+struct Failed {
+    /// The first record that failed.
+    at: usize,
+    /// The function ended with an error, instead of naming what failed.
+    unhandled: bool,
 }
 
 impl StreamPoll {
@@ -151,14 +162,13 @@ impl StreamPoll {
         let mut size = batch.len();
         while !batch.is_empty() {
             let (part, _) = batch.split_at(size.clamp(1, batch.len()));
-            let failed_at = self.attempt(part).await;
-            let Some(at) = failed_at else {
+            let Some(failed) = self.attempt(part).await else {
                 batch = &batch[part.len()..];
                 (attempts, size) = (0, batch.len());
                 continue;
             };
-            if at > 0 {
-                batch = &batch[at..];
+            if failed.at > 0 {
+                batch = &batch[failed.at..];
                 (attempts, size) = (0, batch.len());
                 continue;
             }
@@ -167,8 +177,7 @@ impl StreamPoll {
             }
             attempts += 1;
             if self.retries.is_some_and(|max| attempts > max) {
-                let sequence = &part[0]["dynamodb"]["SequenceNumber"];
-                tracing::error!(source = self.name, %sequence, records = part.len(), "records were given up");
+                self.give_up(part, GivenUp { attempts, unhandled: failed.unhandled }).await;
                 batch = &batch[part.len()..];
                 (attempts, size) = (0, batch.len());
                 continue;
@@ -178,21 +187,36 @@ impl StreamPoll {
         }
     }
 
-    /// Invokes once; the index of the first record that failed.
-    async fn attempt(&self, records: &[Value]) -> Option<usize> {
+    async fn give_up(&self, records: &[Value], given_up: GivenUp) {
+        let sequence = &records[0]["dynamodb"]["SequenceNumber"];
+        tracing::error!(source = self.name, %sequence, records = records.len(), "records were given up");
+        let Some(dead_letters) = &self.dead_letters else { return };
+        // They are given up for good after this, so the destination is tried until it takes them.
+        let mut wait = RETRY;
+        while let Err(error) = dead_letters.send(&self.source.arn, records, given_up).await {
+            tracing::warn!(%error, source = self.name, "telling of records that were given up");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Invokes once.
+    async fn attempt(&self, records: &[Value]) -> Option<Failed> {
         let sequence = |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned();
         let place = |name: &str| records.iter().position(|record| sequence(record) == name);
         let reply = match self.functions.invoke(&self.function, stream_event(records)).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, function = self.function, "a batch failed");
-                return Some(0);
+                return Some(Failed { at: 0, unhandled: true });
             }
         };
         match parse_batch_reply(&reply, self.reported, |name| place(name).is_some()) {
             BatchOutcome::Done => None,
-            BatchOutcome::AllFailed => Some(0),
-            BatchOutcome::Failed(names) => names.iter().filter_map(|name| place(name)).min(),
+            BatchOutcome::AllFailed => Some(Failed { at: 0, unhandled: false }),
+            BatchOutcome::Failed(names) => {
+                names.iter().filter_map(|name| place(name)).min().map(|at| Failed { at, unhandled: false })
+            }
         }
     }
 }
