@@ -12,7 +12,7 @@ usage: workroom [OPTIONS]
   --port N            where the platform answers; the AWS service endpoint takes N+1 (default: 4000; 0: free ports)
   --admin EMAIL       the first admin, made at the first start (default: admin@workroom.localhost)
   --template PATH     the platform's template (default: the repository's template.yaml)
-  --static DIR        the front end's files (default: frontend/dist, else frontend/public)
+  --static DIR        the front end's files (default: frontend/dist)
   --starters DIR      the starters (default: starters)
   --dynamodb PATH     the DynamoDB companion (default: target/companions/release/workroom-dynamodb)
   --emulator URL      where calls to AWS services go that this machine does not have
@@ -68,13 +68,12 @@ pub struct UsageError(String);
 impl Config {
     /// Reads the arguments, without the program's name. `root` is the repository.
     pub fn read(arguments: impl IntoIterator<Item = String>, root: &Path) -> Result<Self, UsageError> {
-        let built = root.join("frontend/dist");
         let mut config = Self {
             data: PathBuf::from("data"),
             port: 4000,
             admin: "admin@workroom.localhost".into(),
             template: root.join("template.yaml"),
-            static_files: if built.is_dir() { built } else { root.join("frontend/public") },
+            static_files: root.join("frontend/dist"),
             starters: root.join("starters"),
             dynamodb: root.join("target/companions/release/workroom-dynamodb"),
             emulator: None,

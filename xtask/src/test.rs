@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::companions;
 use crate::run::{cargo, program, root, succeed};
 use crate::tools::{python_tool, setup, with_environments};
+use crate::{companions, frontend};
 
 /// The functions, as they are built for Lambda.
 const FUNCTIONS: [&str; 4] = ["api", "authorizer", "websocket", "build-worker"];
@@ -19,9 +19,11 @@ pub fn test(filter: &[String]) -> Result<()> {
         succeed(cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`")?;
         succeed(program(python_tool("cfn-lint")).arg("template.yaml"))?;
         starters()?;
+        frontend::check()?;
         succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet"]))?;
         functions()?;
     }
+    frontend::build()?;
     companions::build()?;
     // The end-to-end tests start the platform as its users do: as a program of its own.
     succeed(cargo().args(["build", "--quiet", "-p", "local"]))?;
@@ -30,6 +32,9 @@ pub fn test(filter: &[String]) -> Result<()> {
     // Apart from the rest, so that the AWS SDKs are not linked into anything else.
     let adapters = ["test", "-p", "cloud-aws", "--features", "all", "--no-fail-fast"];
     counts.add(&counted(with_environments(cargo().args(adapters)).args(filter))?);
+    if filter.is_empty() {
+        frontend::browse()?;
+    }
     println!("{} passed, {} failed", counts.passed, counts.failed);
     if counts.failed > 0 || !counts.succeeded {
         bail!("the tests did not all pass");

@@ -3,11 +3,12 @@
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, program, replace_with, root, succeed};
-use crate::{companions, tools};
+use crate::{companions, frontend, tools};
 
 /// Builds what is needed and becomes the platform. Arguments go to the platform as they are.
 pub fn up(arguments: &[String]) -> Result<()> {
     tools::check_for_up()?;
+    frontend::build()?;
     succeed(cargo().args(["build", "--quiet", "--release", "-p", "local"]))?;
     if !companions::built() {
         eprintln!("DynamoDB tables need a companion process: `cargo xtask companions` builds it once.");

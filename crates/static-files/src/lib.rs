@@ -56,8 +56,8 @@ fn object(key: &str, file: &Path, encoding: Option<&'static str>) -> io::Result<
     }
     let kind = mime_guess::from_path(key).first_or_octet_stream();
     let text = kind.type_() == mime_guess::mime::TEXT || kind.subtype() == mime_guess::mime::JAVASCRIPT;
-    // What a build puts below `assets/` has its digest in its name.
-    let hashed = key.starts_with("assets/");
+    // What the builds put below `assets/` has its digest in its name.
+    let hashed = key.starts_with("assets/") || key.starts_with("ide/assets/");
     Ok(StaticFile {
         key: key.to_owned(),
         file: file.to_owned(),
