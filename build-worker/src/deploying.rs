@@ -159,8 +159,6 @@ async fn tell(
 ) -> Told {
     let mut told = Told { plan: planned_before(&run.job.checkpoint), status: None };
     let (mut kept, mut planned) = (Instant::now(), false);
-    let physical = target.stacks.rules(&target.stack).map(|rules| rules.physical_name);
-    let own = physical.unwrap_or_else(|| target.stack.to_string());
     while let Some(event) = events.next().await {
         if let Some(change) = &event.change {
             // A plan that is told anew takes the place of the one before.
@@ -168,7 +166,7 @@ async fn tell(
                 told.plan.clear();
             }
             told.plan.push(change.clone());
-        } else if event.resource == own && event.status != "NOTE" {
+        } else if event.resource == target.stack.as_str() && event.status != "NOTE" {
             told.status = Some(event.status.clone());
         }
         run.say(line(&event)).await;

@@ -156,3 +156,16 @@ fn an_earlier_release_serves_again_as_it_was() {
     let environment = project.client.get(&project.path("/environments/dev")).expect(200).json();
     assert_eq!(environment["release"], release.as_str());
 }
+
+#[test]
+fn deploy_013_a_commit_of_another_project_is_not_deployed() {
+    let team = Team::start();
+    let (mine, other) = (team.project("mine", "empty"), team.project("other", "python"));
+    let foreign = other.client.get(&other.path("/commits?ref=main")).expect(200).json()["items"][0]["id"].clone();
+    let path = mine.path("/environments/dev/release");
+    for reference in [foreign, json!("0123456789012345678901234567890123456789")] {
+        let answer = mine.client.put(&path, &json!({ "ref": reference }));
+        assert!([404, 422].contains(&answer.status), "{answer:?}");
+    }
+    mine.client.get(&mine.path("/environments/dev")).expect(404);
+}

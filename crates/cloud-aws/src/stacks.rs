@@ -21,6 +21,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::types::LogType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cloud::limits::FUNCTION_PAYLOAD_MAX;
 use cloud::{
     Credentials, DeployStack, Error, EventSink, Invocation, Invoke, Result, Sha256Digest, Stack, StackName, StackRules,
     StackTarget, Stacks,
@@ -113,6 +114,10 @@ impl Stacks for CloudFormationStacks {
     }
 
     async fn invoke(&self, what: Invoke) -> Result<Invocation> {
+        if what.payload.len() > FUNCTION_PAYLOAD_MAX {
+            let (actual, limit) = (what.payload.len() as u64, FUNCTION_PAYLOAD_MAX as u64);
+            return Err(Error::TooLarge { what: "an event".into(), actual, limit });
+        }
         let function = self.physical_function(&what).await?;
         let clients = self.session.clients().await?;
         // A function may not be safe to run twice: one attempt, and time for it to answer.

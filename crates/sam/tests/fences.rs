@@ -566,3 +566,20 @@ fn odd_shapes_neither_pass_nor_panic() {
         enforce(&mut template, BOUNDARY);
     }
 }
+
+#[test]
+fn deploy_012_hostile_yaml_is_no_template() {
+    let bomb: String = (1..30).fold("a0: &a0 [x, x]\n".to_owned(), |text, n| {
+        let before = n - 1;
+        text + &format!("a{n}: &a{n} [*a{before}, *a{before}, *a{before}, *a{before}]\n")
+    });
+    for text in [
+        "Resources: {A: {Type: AWS::SQS::Queue}, A: {Type: Custom::X}}",
+        "Resources: {A: {Type: AWS::SQS::Queue}}\nResources: {}",
+        "Resources: !!python/object/apply:os.system ['id']",
+        "{\"Resources\": {}, \"Resources\": {\"A\": {\"Type\": \"Custom::X\"}}}",
+        &bomb,
+    ] {
+        assert!(Template::parse(text).is_err(), "{}", text.chars().take(80).collect::<String>());
+    }
+}

@@ -180,7 +180,7 @@ impl<'a> Deployment<'a> {
         for _ in 0..POLLS_MAX {
             let looked = async {
                 let look = self.stacks.tell(name, &self.own, &mut told, self.events).await?;
-                Ok((look, self.stacks.found(name).await?))
+                Ok::<_, Error>((look, self.stacks.found(name).await?))
             };
             let (look, stack) = match looked.await {
                 // The stack goes on whether we hear of it or not.

@@ -99,11 +99,15 @@ impl CloudFormationStacks {
         for event in new.iter().rev() {
             let id = event.event_id().unwrap_or_default().to_owned();
             *told = Some(id.clone());
+            let resource = match is_of_the_stack(event) {
+                true => name.to_string(),
+                false => event.logical_resource_id().unwrap_or_default().to_owned(),
+            };
             // A closed receiver means that nobody watches.
             let _ = sink.unbounded_send(StackEvent {
                 id,
                 at: at(event),
-                resource: event.logical_resource_id().unwrap_or_default().to_owned(),
+                resource,
                 status: status(event).to_owned(),
                 reason: event.resource_status_reason().map(str::to_owned),
                 change: None,

@@ -11,6 +11,7 @@ use cloud::{
 };
 use cloud_aws::{CloudFormationStacks, StacksSettings};
 use serde_json::{Value, json};
+use testkit::conformance::Except;
 use testkit::emulator::Emulator;
 use testkit::{FaultProxy, Rule, WireCall, WireFault};
 
@@ -133,6 +134,19 @@ fn error(status: u16, code: &str, message: &str) -> WireFault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ministack_keeps_the_promises_of_stacks() {
+    let place = place(Emulator::shared_ministack().endpoint()).await;
+    let except = Except::of(
+        "ministack",
+        &[
+            ("a call is answered with its log and figures", "its answers have no LogResult"),
+            ("a reference to nothing is refused", "it makes change sets of templates that refer to nothing"),
+        ],
+    );
+    testkit::conformance::stacks_except(place.stacks.as_ref(), &place.blobs, &except).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_plans_changes_and_tells_each_event_once() {
     let place = place(Emulator::shared_ministack().endpoint()).await;
     let (outcome, events) = place.deploy("r1", json!({"Hello": hello()})).await;
@@ -156,7 +170,7 @@ async fn a_deploy_plans_changes_and_tells_each_event_once() {
     ids.dedup();
     assert_eq!(ids.len(), told.len(), "an event was told twice");
     assert_eq!(told.last().unwrap().status, "CREATE_COMPLETE", "{told:?}");
-    assert!(told.last().unwrap().resource.starts_with("workroom-app-"));
+    assert_eq!(told.last().unwrap().resource, place.name.as_str());
 
     let (outcome, events) = place.deploy("r2", json!({"Hello": hello(), "Orders": {"Type": "AWS::SQS::Queue"}})).await;
     assert_eq!(outcome.unwrap().release, "r2");
@@ -167,7 +181,7 @@ async fn a_deploy_plans_changes_and_tells_each_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_update_names_its_cause_and_keeps_the_version_before() {
+async fn deploy_016_a_failed_update_names_its_cause_and_keeps_the_version_before() {
     let place = place(Emulator::shared_ministack().endpoint()).await;
     place.deploy("r1", json!({"Hello": hello()})).await.0.unwrap();
     let (outcome, events) = place.deploy("r2", json!({"Hello": hello(), "Broken": impossible()})).await;

@@ -22,7 +22,7 @@ pub use queue::{ACKNOWLEDGED_LATE, ACKNOWLEDGED_TWICE, EXTENDED_LATE, RECEIVES_M
 pub use records::records;
 pub use records_feed::change_feed;
 pub use sockets::{SocketPeer, SocketPeers, sockets};
-pub use stacks::stacks;
+pub use stacks::{stacks, stacks_except};
 
 /// A name that no other run uses.
 fn fresh(what: &str) -> String {
