@@ -1,10 +1,8 @@
 //! Searching a log from a window on: one stream by `GetLogEvents`, all of a group by `FilterLogEvents`.
 
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::error::SdkError;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::operation::get_log_events::GetLogEventsOutput;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use cloud::limits::{LOG_BATCH_MAX, LOG_PAGE_EVENTS_MAX};
 use cloud::{Error, LogRecord, Result};
 
@@ -103,21 +101,16 @@ async fn page(client: &Client, source: &Source, from: i64, limit: usize, token: 
     let request = request.start_time(from).start_from_head(true).limit(limit).set_next_token(token.clone());
     match request.send().await {
         Ok(answer) => Ok(of_stream(stream, answer, token.as_deref())),
-        Err(error) if kind(&error) == Kind::NotFound => missing(client, source, error).await,
+        Err(error) if kind(&error) == Kind::NotFound => missing(client, source, from).await,
         Err(error) => Err(failed(what(), &source.group, error)),
     }
 }
 
 /// A stream that is not there yet is empty; a group that is not there is an error. The service says the same of both.
-async fn missing<E, R>(client: &Client, source: &Source, error: SdkError<E, R>) -> Result<Page>
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    match super::describe(client, &source.group).await? {
-        Some(_) => Ok(Page { events: Vec::new(), next: None }),
-        None => Err(failed(format!("reading `{}`", source.group), &source.group, error)),
-    }
+async fn missing(client: &Client, source: &Source, from: i64) -> Result<Page> {
+    let of_group = client.filter_log_events().log_group_name(&source.group).start_time(from).limit(1).send().await;
+    of_group.map_err(|error| failed(format!("reading `{}`", source.group), &source.group, error))?;
+    Ok(Page { events: Vec::new(), next: None })
 }
 
 fn of_group(answer: FilterLogEventsOutput) -> Page {

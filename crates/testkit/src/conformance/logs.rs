@@ -110,6 +110,8 @@ async fn what_is_appended_is_read_in_order(adapter: &dyn Logs, root: &str, ties:
     }
     let (of_stream, _) = gather(adapter, LogQuery { stream: Some(stream.into()), ..query(&group) }, 3).await;
     assert!(of_stream.iter().all(|record| record.stream == stream));
+    let of_none = LogQuery { stream: Some("none".into()), ..query(&group) };
+    assert!(ok(adapter.read(of_none).await).records.is_empty(), "a stream that nobody wrote to is empty");
     let (after_empty, _) = gather(adapter, on(&group, &empty.next), 4).await;
     assert_eq!(after_empty.len(), 4, "a cursor from an empty group leads to what came later");
     let foreign = LogCursor("not a cursor \u{1F600}".into());
