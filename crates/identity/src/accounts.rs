@@ -196,14 +196,8 @@ impl Accounts<'_> {
             put(key::account_listed(&id), &ListedRecord {}, Expect::Absent)?,
         ];
         writes.extend(along);
-        match self.store().records.transact(writes).await {
-            Ok(versions) => {
-                let version = versions.into_iter().next().flatten().expect("a put answers with a version");
-                Ok(Some(view(Stored { value: record, version })))
-            }
-            Err(error) if error.is_condition_failed() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let version = self.store().transact_own(writes).await?;
+        Ok(version.map(|version| view(Stored { value: record, version })))
     }
 
     fn store(&self) -> &Store {

@@ -83,8 +83,13 @@ impl Error {
     }
 }
 
+/// A lost answer is told as an unavailable store: where it matters what became of the call, [`crate::store`] reads back.
 impl From<cloud::Error> for Error {
     fn from(source: cloud::Error) -> Self {
+        let source = match source {
+            cloud::Error::Unclear(what) => cloud::Error::Unavailable(what),
+            other => other,
+        };
         Self::Store { context: "reading or writing identity records".into(), source }
     }
 }

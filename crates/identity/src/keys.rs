@@ -124,9 +124,11 @@ impl SigningKeys {
         self.write_key(&kid).await?;
         let (mut kept, dropped) = retire(list, now);
         kept.keys.push(KeyEntry { kid: kid.clone(), created: now, replaced: None });
-        if self.store.put(key::signing_keys(), &kept, expect, None).await?.is_none() {
-            self.parameters.delete(&parameter(&kid)?).await?;
-            self.list(true).await?;
+        if self.store.put_own(key::signing_keys(), &kept, expect, None).await?.is_none() {
+            // A key that is listed is never deleted, however the write of the list was heard of.
+            if self.list(true).await?.keys.iter().all(|entry| entry.kid != kid) {
+                self.parameters.delete(&parameter(&kid)?).await?;
+            }
             return Ok(());
         }
         for old in dropped {

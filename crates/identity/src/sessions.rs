@@ -94,7 +94,7 @@ impl Identity {
             cookie: SecretDigest::of(&cookie),
             rotation: 0,
         };
-        let written = self.store.put(key::session(&id), &record, Expect::Absent, Some(record.expires)).await?;
+        let written = self.store.put_own(key::session(&id), &record, Expect::Absent, Some(record.expires)).await?;
         written.ok_or_else(|| Error::Conflict("the session id is taken".into()))?;
         Ok(SignedIn {
             access_token: self.sign_access_token(&account.id, &id).await?,
@@ -121,18 +121,20 @@ impl Identity {
             self.sign_out(&id).await?;
             return Err(AuthenticationError::Revoked.into());
         }
+        // Before the old token is used up: what fails from there on would end the session.
+        let access_token = self.sign_access_token(&account.id, &id).await?;
         let next = random_hex(&*self.store.entropy);
         let (refresh, rotation) = (SecretDigest::of(&next), stored.value.rotation + 1);
         let record = SessionRecord { refresh, rotation, ..stored.value };
         let moved =
-            self.store.put(key::session(&id), &record, Expect::At(stored.version), Some(record.expires)).await?;
+            self.store.put_own(key::session(&id), &record, Expect::At(stored.version), Some(record.expires)).await?;
         if moved.is_none() {
             // Another request used the same token at the same time: two holders.
             self.sign_out(&id).await?;
             return Err(AuthenticationError::Revoked.into());
         }
         Ok(SignedIn {
-            access_token: self.sign_access_token(&account.id, &id).await?,
+            access_token,
             refresh_token: join(REFRESH_PREFIX, &[id.as_str(), family, &next]),
             session_cookie: None,
             expires_in: ACCESS_TOKEN_LIFE,

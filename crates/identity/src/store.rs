@@ -60,6 +60,37 @@ impl Store {
         }
     }
 
+    /// As [`Store::put`], for a value with something in it that nobody else writes.
+    pub async fn put_own<T: Serialize>(
+        &self,
+        key: RecordKey,
+        value: &T,
+        expect: Expect,
+        expires: Option<Millis>,
+    ) -> Result<Option<Version>> {
+        self.transact_own(vec![put_until(key, value, expect, expires)?]).await
+    }
+
+    /// Makes a transaction whose first write puts a value that nobody else writes: when the answer was lost, or a
+    /// repetition lost to the first call, what is stored tells. The version of the first write; `None` when an
+    /// expectation does not hold.
+    pub async fn transact_own(&self, writes: Vec<Write>) -> Result<Option<Version>> {
+        let first = writes.first().cloned();
+        let error = match self.records.transact(writes).await {
+            Ok(versions) => return Ok(versions.into_iter().next().flatten()),
+            Err(error) => error,
+        };
+        let refused = error.is_condition_failed();
+        if let Some(Write::Put { key, value, .. }) = first
+            && (refused || matches!(error, cloud::Error::Unclear(_)))
+            && let Some(record) = self.records.get(&key).await?
+            && record.value == value
+        {
+            return Ok(Some(record.version));
+        }
+        if refused { Ok(None) } else { Err(error.into()) }
+    }
+
     /// A page of a partition: each record's sort without `prefix`, and its value.
     pub async fn page<T: DeserializeOwned>(
         &self,

@@ -31,7 +31,7 @@ impl Identity {
         let expires = self.store.now().plus(TICKET_LIFE);
         let record = TicketRecord { session: principal.session.clone(), token: principal.token.clone(), expires };
         let key = key::ticket(SecretDigest::of(&ticket).as_str());
-        let written = self.store.put(key, &record, Expect::Absent, Some(expires)).await?;
+        let written = self.store.put_own(key, &record, Expect::Absent, Some(expires)).await?;
         written.ok_or_else(|| Error::Conflict("the ticket is taken".into()))?;
         Ok(Secret::new(ticket))
     }

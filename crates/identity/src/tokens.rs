@@ -99,7 +99,8 @@ impl Identity {
             put_until(key::token(&id), &record, Expect::Absent, until)?,
             put_until(key::token_of(&record.account, &id), &ListedRecord {}, Expect::Absent, until)?,
         ];
-        self.store.records.transact(writes).await?;
+        let made = self.store.transact_own(writes).await?;
+        made.ok_or_else(|| Error::Conflict("the token's id is taken".into()))?;
         Ok((token_view(record, None), join(TOKEN_PREFIX, &[id.as_str(), &secret])))
     }
 
