@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cloud::{Expect, Write};
-use git_store::{Commit, CommitFiles, FileChange, FileMode};
+use git_store::{Commit, CommitFiles, FileChange, FileMode, Oid};
 use identity::{AccountId, Permission, ProjectId};
 
 use crate::core::Core;
 use crate::policy::ProjectPolicy;
+use crate::projects::Project;
 use crate::repository::{parse_branch, parse_oid, parse_path};
 use crate::starters::signature;
 use crate::{Caller, Error, Result, drafts, keys};
@@ -70,6 +71,9 @@ impl Commits {
             return Err(Error::invalid("changes", format!("A commit has at most {CHANGES_MAX} drafts and changes.")));
         }
         let expected_head = new.expected_head.as_deref().map(parse_oid).transpose()?;
+        if let Some(made) = self.made_before(caller, &project).await? {
+            return Ok(made);
+        }
         if expected_head.is_none() {
             self.refuse_existing(&project.id, &branch).await?;
         }
@@ -96,6 +100,31 @@ impl Commits {
         let commit = commit.map_err(|e| Error::git(e, "path", "changes"))?;
         self.remove(later).await;
         Ok(commit)
+    }
+
+    /// The commit that an earlier request with the same idempotency token made: its answer was lost, its drafts are
+    /// gone, its branch has moved.
+    async fn made_before(&self, caller: &Caller, project: &Project) -> Result<Option<Commit>> {
+        if caller.idempotency_token.is_none() {
+            return Ok(None);
+        }
+        let author = signature(&self.core, caller);
+        // No branch points at the null id: either the push id is known, or this is refused before anything is done.
+        let asked = CommitFiles {
+            branch: project.default_branch.clone(),
+            expected_head: Some(Oid::ZERO),
+            author: author.clone(),
+            committer: author,
+            message: String::new(),
+            changes: Vec::new(),
+            push_id: self.push_id(caller, &project.id),
+        };
+        let policy = ProjectPolicy::new(&self.core, caller, project, Vec::new()).await?;
+        match self.core.git.commit_files(&project.repository()?, asked, &policy).await {
+            Ok(commit) => Ok(Some(commit)),
+            Err(git_store::Error::Moved { .. }) => Ok(None),
+            Err(error) => Err(Error::git(error, "commit", "changes")),
+        }
     }
 
     async fn refuse_existing(&self, project: &ProjectId, branch: &git_store::BranchName) -> Result<()> {

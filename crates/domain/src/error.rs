@@ -120,6 +120,7 @@ impl Error {
             Who::Moved(what) => Self::PreconditionFailed(what),
             Who::Denied(identity::Denied::Forbidden) => Self::Forbidden("Your role does not allow this.".into()),
             Who::Store { source, .. } => source.into(),
+            Who::Authentication(identity::AuthenticationError::Unavailable(cause)) => Self::identity(*cause, what),
             other => Self::internal("identity failed", other),
         }
     }
@@ -137,7 +138,8 @@ impl Error {
 impl From<cloud::Error> for Error {
     fn from(error: cloud::Error) -> Self {
         match error {
-            cloud::Error::Unavailable(_) => Self::Unavailable("The store"),
+            // A lost answer: where it matters what became of the call, it was read back already.
+            cloud::Error::Unavailable(_) | cloud::Error::Unclear(_) => Self::Unavailable("The store"),
             other => Self::internal("a port failed", other),
         }
     }

@@ -142,7 +142,8 @@ impl Journal {
     }
 
     /// Makes `writes` together with their events. `Error::ConditionFailed` only when one of `writes` lost: a race
-    /// for the place in the journal is run again.
+    /// for the place in the journal is run again. The versions are those of `writes`, in order; `None` for all of them
+    /// when the answer was lost and the events told that the change was made.
     pub async fn commit(
         &self,
         project: &ProjectId,
@@ -153,7 +154,7 @@ impl Journal {
         for attempt in 0..APPEND_ATTEMPTS {
             let mut all = writes.clone();
             all.extend(self.along(project, author, events).await?);
-            match self.records.transact(all).await {
+            match self.settle(all).await {
                 Err(cloud::Error::ConditionFailed { key, .. }) if is_journal_key(project, &key) => {
                     self.back_off(attempt).await;
                 }
@@ -161,6 +162,34 @@ impl Journal {
             }
         }
         Err(cloud::Error::Unavailable("the project's journal".into()))
+    }
+
+    /// Makes a transaction once. Its first event tells what became of it when the answer was lost, or when a repetition
+    /// below the port lost to the first call.
+    async fn settle(&self, writes: Vec<Write>) -> cloud::Result<Vec<Option<Version>>> {
+        let mut made = self.records.transact(writes.clone()).await;
+        let unclear = matches!(made, Err(cloud::Error::Unclear(_)));
+        if unclear {
+            // The same again: both expect the same head, so that one of the two at most takes effect.
+            made = self.records.transact(writes.clone()).await;
+        }
+        match made {
+            Err(error) if unclear || error.is_condition_failed() => match self.is_written(&writes).await? {
+                true => Ok(vec![None; writes.len()]),
+                false => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the first event of these writes stands in the journal.
+    async fn is_written(&self, writes: &[Write]) -> cloud::Result<bool> {
+        let event = writes.iter().find_map(|write| match write {
+            Write::Put { key, value, .. } if key.sort.starts_with(keys::EVENT) => Some((key, value)),
+            _ => None,
+        });
+        let Some((key, value)) = event else { return Ok(false) };
+        Ok(self.records.get(key).await?.is_some_and(|stored| stored.value == *value))
     }
 
     /// Waits up to a few milliseconds, longer with each attempt, so that writers do not keep meeting.

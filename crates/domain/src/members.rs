@@ -100,6 +100,12 @@ impl Members {
                 (Some(member), expected) => expected.check(&etag(&member.version), "member")?,
                 (None, expected) => expected.check_absent("member")?,
             }
+            if let Some(member) = &current
+                && member.role == role
+            {
+                // Said again, or nothing to change: no second event.
+                return Ok((self.view(member.clone()).await?, false));
+            }
             let writes = self.core.identity.members().set_writes(&project.id, &account, role).await;
             let writes = writes.map_err(|e| Error::identity(e, "account"))?;
             let detail = json!({ "account": account, "role": role, "was": current.as_ref().map(|m| m.role) });

@@ -132,8 +132,11 @@ impl Projects {
             return Err(slug_taken());
         }
         let repository = repository(&record.id)?;
-        let made = self.core.git.create(&repository, &record.default_branch).await;
-        made.map_err(|e| Error::git(e, "project", "default_branch"))?;
+        match self.core.git.create(&repository, &record.default_branch).await {
+            // The id is new: a repository that is there was made by this very call, sent twice below the port.
+            Ok(()) | Err(git_store::Error::Exists(_)) => {}
+            Err(error) => return Err(Error::git(error, "project", "default_branch")),
+        }
         if !files.is_empty() {
             starters::first_commit(&self.core, caller, &record, files).await?;
         }
@@ -147,12 +150,16 @@ impl Projects {
     async fn store_new(&self, caller: &Caller, record: &ProjectRecord) -> Result<Project> {
         let owner = self.core.identity.members().first_owner_writes(&record.id, &caller.principal.account);
         let mut writes = owner.map_err(|e| Error::identity(e, "account"))?;
-        writes.push(Write::put(keys::project(&record.id), json!(record), Expect::Absent));
+        // The first, so that its version is the first of the answer.
+        writes.insert(0, Write::put(keys::project(&record.id), json!(record), Expect::Absent));
         writes.push(Write::put(keys::slug(&record.slug), json!({ "project": record.id }), Expect::Absent));
         let detail = json!({ "slug": record.slug, "name": record.name });
         let event = NewEvent::new("project.created", format!("project/{}", record.id), detail);
         let made = self.core.commit(&record.id, caller, &[event], writes).await;
-        made.map_err(|error| if error.is_condition_failed() { slug_taken() } else { error.into() })?;
+        let versions = made.map_err(|error| if error.is_condition_failed() { slug_taken() } else { error.into() })?;
+        if let Some(Some(version)) = versions.first() {
+            return Ok(record.clone().view(version));
+        }
         let stored = self.core.read::<ProjectRecord>(&keys::project(&record.id)).await?;
         let stored = stored.ok_or(Error::NotFound("project"))?;
         Ok(stored.value.view(&stored.version))

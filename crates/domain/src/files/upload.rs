@@ -48,7 +48,6 @@ impl Files {
         let project = self.core.project(caller, project, Permission::ManageFiles).await?.id;
         let record = self.checked(caller, &new)?;
         self.drop_expired(&project).await?;
-        self.reserve(caller, &project, &record).await?;
         let what = PresignPut {
             expires_in: UPLOAD_LIFE,
             length: record.length,
@@ -56,6 +55,8 @@ impl Files {
             sha256: record.sha256,
         };
         let put = self.core.ports.blobs.presign_put(&blob_key(&project, &record.id)?, what).await?;
+        // Last, so that a failure leaves nothing reserved; until then nobody has the URL.
+        self.reserve(caller, &project, &record).await?;
         let expires = record.expires.unwrap_or(record.created);
         Ok(Upload { id: record.id, path: record.path, expires, put })
     }
@@ -201,8 +202,10 @@ impl Files {
             let key = keys::upload(project, &id).to_string();
             return Err(cloud::Error::ConditionFailed { key, index: None });
         }
-        let (mut usage, usage_expect) =
-            self.usage(project).await.map_err(|e| cloud::Error::other("reading usage", e))?;
+        let (mut usage, usage_expect) = self.usage(project).await.map_err(|error| match error {
+            Error::Unavailable(what) => cloud::Error::Unavailable(what.into()),
+            other => cloud::Error::other("reading usage", other),
+        })?;
         usage.pending = usage.pending.saturating_sub(1);
         let record = FileRecord { expires: None, created: self.core.ports.clock.now(), ..upload.value };
         let path_expect = named.map_or(Expect::Absent, |r| Expect::At(r.version));
