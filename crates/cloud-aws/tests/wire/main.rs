@@ -12,6 +12,7 @@ mod sockets;
 mod sqs;
 mod ssm;
 mod stacks;
+mod streams;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
