@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::core::Core;
 use crate::events::NewEvent;
 use crate::projects::{Project, etag};
-use crate::{Caller, Connections, Error, Expected, Page, PageQuery, Result};
+use crate::{Caller, Error, Expected, Page, PageQuery, Result};
 
 /// How often a change of members is tried again when another came between.
 const ATTEMPTS_MAX: usize = 16;
@@ -136,19 +136,12 @@ impl Members {
             match self.core.commit(&project.id, caller, &[event], writes).await {
                 Err(error) if error.is_condition_failed() => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => return self.end_deliveries(&project, &account).await,
+                // The event is the last that their subscriptions come to: its delivery ends them, and says so. Each
+                // delivery checks the membership, so nothing is sent meanwhile.
+                Ok(_) => return Ok(()),
             }
         }
         Err(Error::Unavailable("The list of members"))
-    }
-
-    async fn end_deliveries(&self, project: &Project, account: &AccountId) -> Result<()> {
-        let connections = Connections::new(self.core.clone());
-        if let Err(error) = connections.drop_member(&project.id, account).await {
-            // Each delivery checks the membership again, so that nothing is sent all the same.
-            tracing::warn!(project = %project.id, %error, "subscriptions of a removed member stay until the next event");
-        }
-        Ok(())
     }
 
     /// A project that the caller may see, or manage the members of as a platform admin.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cloud::{Expect, Posted, RangeQuery, Record};
 use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt};
-use identity::{AccountId, Permission, ProjectId};
+use identity::{Permission, ProjectId};
 use serde_json::json;
 
 use super::{Connections, Phase, REPLAY_LIFE, REPLAY_PAGE, SubscriptionRecord, event_message};
@@ -111,18 +111,6 @@ impl Connections {
             json!({ "type": "unsubscribed", "project": project, "reason": "You may no longer see this project." });
         if self.post(&record.connection, &told).await? == Posted::Gone {
             self.close(&record.connection).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends every subscription that an account has to a project.
-    pub async fn drop_member(&self, project: &ProjectId, account: &AccountId) -> Result<()> {
-        let mut subscribers = std::pin::pin!(self.subscribers(project));
-        while let Some(stored) = subscribers.try_next().await? {
-            let record: SubscriptionRecord = crate::core::decode(&stored)?;
-            if record.account == *account {
-                self.end_subscription(project, &record).await?;
-            }
         }
         Ok(())
     }
