@@ -220,3 +220,47 @@ async fn a_log_is_followed_over_the_queue() {
     assert_eq!(types(&told), ["tailing", "log", "tail_ended"]);
     assert_eq!(told[1]["lines"].as_array().unwrap().len(), 2);
 }
+
+/// The stream records of sessions, as the change feed tells them.
+async fn sessions(world: &World) -> Value {
+    let page = world.records.changes(None, 10_000).await.unwrap();
+    let records =
+        page.changes.into_iter().filter(|change| change.key.partition.starts_with("session#")).map(|change| {
+            let name = match change.kind {
+                cloud::ChangeKind::Insert => "INSERT",
+                cloud::ChangeKind::Modify => "MODIFY",
+                cloud::ChangeKind::Remove => "REMOVE",
+            };
+            json!({
+                "eventName": name,
+                "dynamodb": {
+                    "SequenceNumber": change.position.0,
+                    "Keys": { "pk": { "S": change.key.partition }, "sk": { "S": change.key.sort } },
+                    "NewImage": { "value": { "S": change.new.unwrap_or_default().to_string() } },
+                },
+            })
+        });
+    json!({ "Records": records.collect::<Vec<_>>() })
+}
+
+#[tokio::test]
+async fn a_session_that_ends_closes_its_sockets_by_the_change_feed() {
+    let world = World::new();
+    let app = app(&world);
+    let (ada, bob) = (sign_in(&world, "ada").await, sign_in(&world, "bob").await);
+    for (id, who) in [("a1", &ada), ("a2", &ada), ("b1", &bob)] {
+        let ticket = ticket(&world, who).await;
+        assert_eq!(connect(&app, id, None, Some(&ticket)).await, 200);
+    }
+    let none = json!({ "batchItemFailures": [] });
+    assert_eq!(websocket::fan_out(&app, sessions(&world).await).await, none);
+    assert!(world.sockets.gone.lock().unwrap().is_empty(), "no session has ended");
+    world.identity.sign_out(ada.principal.session.as_ref().unwrap()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(websocket::fan_out(&app, sessions(&world).await).await, none);
+    }
+    let closed: Vec<String> = world.sockets.gone.lock().unwrap().iter().cloned().collect();
+    assert_eq!(closed, ["a1", "a2"]);
+    assert_eq!(say(&app, "b1", json!(r#"{"action":"ping"}"#)).await, 200);
+    assert_eq!(types(&world.sockets.take(&ConnectionId("b1".into()))), ["pong"]);
+}
