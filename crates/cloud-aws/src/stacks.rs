@@ -81,6 +81,8 @@ fn physical(name: &StackName) -> String {
 
 /// The tag with a stack's own name.
 const NAME_TAG: &str = "workroom:name";
+/// The tag with the release that a stack is.
+const RELEASE_TAG: &str = "workroom:release";
 
 impl CloudFormationStacks {
     /// Asks CloudFormation this often while a stack changes.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::deploy::Deployment;
 use super::failure::Failure;
 use super::package::Packaged;
-use super::{NAME_TAG, physical};
+use super::{NAME_TAG, RELEASE_TAG, physical};
 
 /// Pages of one plan: 500 resources, 100 a page, with room.
 const PAGES_MAX: usize = 20;
@@ -89,9 +89,9 @@ impl Deployment<'_> {
         let parameters: Vec<Parameter> = (self.what.parameters.iter())
             .map(|(name, value)| Parameter::builder().parameter_key(name).parameter_value(value).build())
             .collect();
-        let own = (NAME_TAG, self.what.name.as_str());
+        let own = [(NAME_TAG, self.what.name.as_str()), (RELEASE_TAG, self.what.release.as_str())];
         let tags = self.what.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let tags = tags.filter(|(name, _)| *name != NAME_TAG).chain([own]);
+        let tags = tags.filter(|(name, _)| own.iter().all(|(own, _)| own != name)).chain(own);
         let tags: Vec<Tag> = tags.map(|(name, value)| Tag::builder().key(name).value(value).build()).collect();
         let (stack, what) = (physical(&self.what.name), format!("creating a change set for `{}`", self.what.name));
         let kind = if new { ChangeSetType::Create } else { ChangeSetType::Update };

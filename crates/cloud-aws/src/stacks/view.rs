@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::failure::Failure;
 use super::status::seen_from_outside;
-use super::{CloudFormationStacks, physical};
+use super::{CloudFormationStacks, RELEASE_TAG, physical};
 
 /// Pages of resources, 100 each; a stack has 500 at most (CloudFormation quotas).
 const PAGES_MAX: usize = 10;
@@ -62,7 +62,7 @@ impl CloudFormationStacks {
             .iter()
             .filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())))
             .collect();
-        let release = found.tags().iter().find(|tag| tag.key() == Some("workroom:release"));
+        let release = found.tags().iter().find(|tag| tag.key() == Some(RELEASE_TAG));
         let updated = found.last_updated_time().or(found.creation_time());
         Ok(Some(Stack {
             name: name.clone(),
