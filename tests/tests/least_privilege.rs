@@ -84,6 +84,7 @@ fn resource(on: On) -> Value {
         On::Parameters => here("ssm", "parameter/workroom/${Environment}/*"),
         On::AppStacks => here("cloudformation", "stack/workroom-app-*"),
         On::AppFunctions => here("lambda", "function:workroom-app-*"),
+        On::AppObjects => json!({ "Fn::Sub": "arn:${AWS::Partition}:s3:::workroom-app-*/*" }),
         On::SamTransform => json!({ "Fn::Sub":
             "arn:${AWS::Partition}:cloudformation:${AWS::Region}:aws:transform/Serverless-2016-10-31" }),
         On::DeployRole => arn("AppDeployRole"),
@@ -161,8 +162,11 @@ fn operations(manifest: &Path) -> BTreeSet<String> {
 
 /// The SDK crates of the adapters, by the name after `aws-sdk-`.
 fn sdks() -> BTreeMap<String, PathBuf> {
+    // What this platform needs is here; what others would need is not.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--features", "cloud-aws/all"])
+        .args(["--filter-platform", &platform])
         .current_dir(workroom_tests::root())
         .output()
         .unwrap();

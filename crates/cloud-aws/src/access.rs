@@ -6,8 +6,8 @@
 use cloud::Access;
 
 use On::{
-    AppFunctions, AppLogs, AppRoles, AppStacks, Bucket, DeployRole, EventBus, JobLogs, JobQueue, LogGroups, Objects,
-    Parameters, SamTransform, Sockets, Table, TailQueue, TargetRoles,
+    AppFunctions, AppLogs, AppObjects, AppRoles, AppStacks, Bucket, DeployRole, EventBus, JobLogs, JobQueue, LogGroups,
+    Objects, Parameters, SamTransform, Sockets, Table, TailQueue, TargetRoles,
 };
 
 /// The resource of an action, as the platform's template names it.
@@ -30,6 +30,8 @@ pub enum On {
     /// Stacks of users' apps, and what is in them.
     AppStacks,
     AppFunctions,
+    /// Objects in the buckets of users' apps.
+    AppObjects,
     /// The transform of SAM templates, which a change set uses.
     SamTransform,
     /// The role that CloudFormation makes stacks with.
@@ -197,6 +199,8 @@ fn stacks(access: Access) -> Vec<Call> {
                 formation("get_template", "cloudformation:GetTemplate"),
                 formation("describe_stack_events", "cloudformation:DescribeStackEvents"),
             ];
+            // The front end's files go into the bucket that the stack has for them.
+            all.push(call("s3", "put_object", "s3:PutObject", AppObjects));
             // A large template goes to the bucket first.
             all.extend(blobs(Access::WriteBlobs("templates/*")));
             all

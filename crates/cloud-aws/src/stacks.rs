@@ -9,6 +9,7 @@ mod logs;
 mod package;
 mod removal;
 mod session;
+mod site;
 mod status;
 mod view;
 
@@ -107,6 +108,15 @@ impl Stacks for CloudFormationStacks {
     async fn deploy(&self, what: DeployStack, events: EventSink) -> Result<Stack> {
         deploy::Deployment::new(self, &what, &events)?.run().await?;
         let stack = self.describe(&what.name).await?.ok_or_else(|| Error::NotFound(what.name.to_string()))?;
+        if let Some(files) = &what.site {
+            let said = match stack.outputs.get(site::BUCKET_OUTPUT) {
+                Some(bucket) => {
+                    format!("{} files of the front end", site::publish(files, bucket, &self.session).await?)
+                }
+                None => format!("the front end stays away: no output `{}` names its bucket", site::BUCKET_OUTPUT),
+            };
+            deploy::say(&what.name, &said, &events);
+        }
         // A change set without changes leaves the tags of the release before it.
         Ok(Stack { release: what.release, ..stack })
     }

@@ -1,7 +1,7 @@
 //! One deploy, from wherever it is to its end. Every step starts from what CloudFormation says, so that a deploy
 //! whose worker went away is gone on with by the next.
 
-use cloud::{Clock, DeployStack, Entropy, Error, EventSink, Result, StackEvent, SystemClock, SystemEntropy};
+use cloud::{Clock, DeployStack, Entropy, Error, EventSink, Result, StackEvent, StackName, SystemClock, SystemEntropy};
 
 use super::change_set::Progress;
 use super::events::Own;
@@ -36,6 +36,13 @@ enum Step {
     Change { new: bool },
     /// What a failed first deploy left is to be deleted.
     Clear,
+}
+
+/// A line of our own among the stack's events.
+pub fn say(stack: &StackName, reason: &str, events: &EventSink) {
+    let (resource, reason) = (stack.to_string(), Some(reason.to_owned()));
+    let (id, at, status) = (String::new(), SystemClock.now(), "NOTE".into());
+    let _ = events.unbounded_send(StackEvent { id, at, resource, status, reason, change: None });
 }
 
 impl<'a> Deployment<'a> {
@@ -99,11 +106,8 @@ impl<'a> Deployment<'a> {
         ))
     }
 
-    /// A line of our own among the stack's events.
     fn say(&self, reason: &str) {
-        let (resource, reason) = (self.what.name.to_string(), Some(reason.to_owned()));
-        let (id, at, status) = (String::new(), SystemClock.now(), "NOTE".into());
-        let _ = self.events.unbounded_send(StackEvent { id, at, resource, status, reason, change: None });
+        say(&self.what.name, reason, self.events);
     }
 
     /// Waits until an earlier change of the stack is over.
