@@ -107,7 +107,7 @@ impl Bench {
                 log
             });
             let root = self.path("checkout");
-            let request = Request { root: &root, base: &root, app: &app, scratch: &scratch, project };
+            let request = Request { root: &root, base: &root, app: &app, scratch: &scratch, project, blobs: None };
             let built = self.builder().build(&request, &output).await;
             drop(output);
             (built, log.await.unwrap())

@@ -1,4 +1,4 @@
-//! Events for whoever subscribes from outside: an Amazon EventBridge bus. One machine has none (ADR 12).
+//! Events for whoever subscribes from outside: an Amazon EventBridge bus. One machine has none (ADR 13).
 
 use serde_json::Value;
 
