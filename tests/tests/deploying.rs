@@ -27,15 +27,19 @@ fn serves(starter: &str) {
     assert_eq!(taken.json()["length"], 4);
     site.post("/api/feedback", &json!({})).expect(400);
 
-    invokes(&project);
+    invokes(&project, team.platform.is_deployed());
     logs(&project, team.platform.is_deployed());
 }
 
-fn invokes(project: &Project) {
+fn invokes(project: &Project, deployed: bool) {
     let path = project.path("/environments/dev/functions/GreetFunction/invocations");
     let answer = project.client.post(&path, &json!({"event_path": "events/greet.json"})).expect(200).json();
     let body: Value = serde_json::from_str(answer["result"]["body"].as_str().unwrap()).unwrap();
     assert_eq!(body["greeting"], "Hello, Ada!");
+    if deployed {
+        // The emulator's Invoke answers without the end of the log.
+        return;
+    }
     assert!(answer["log_tail"].as_str().unwrap().contains("REPORT RequestId"), "{answer:#}");
     assert!(answer["report"]["duration_ms"].as_f64().unwrap() > 0.0);
     assert!(answer["report"]["billed_duration_ms"].as_u64().unwrap() >= 1);

@@ -96,7 +96,7 @@ fn build(function: &str, architecture: &str) -> Result<PathBuf> {
 }
 
 /// Writes a zip file with the program `bootstrap` as its only, executable entry.
-pub fn zip_file(bootstrap: &Path, target: &Path) -> Result<()> {
+fn zip_file(bootstrap: &Path, target: &Path) -> Result<()> {
     let within = bootstrap.parent().context("a folder around the program")?;
     // `zip` is not everywhere, Python is. It keeps the file's mode.
     let zip = ["-m", "zipfile", "-c"];

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, program, root, succeed};
 use crate::tools::{python_tool, setup, with_environments};
-use crate::{companions, frontend};
+use crate::{companions, frontend, test_aws};
 
 /// The functions, as they are built for Lambda.
 const FUNCTIONS: [&str; 4] = ["api", "authorizer", "websocket", "build-worker"];
@@ -34,6 +34,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     counts.add(&counted(with_environments(cargo().args(adapters)).args(filter))?);
     if filter.is_empty() {
         frontend::browse()?;
+        test_aws::short()?;
     }
     println!("{} passed, {} failed", counts.passed, counts.failed);
     if counts.failed > 0 || !counts.succeeded {

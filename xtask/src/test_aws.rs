@@ -39,9 +39,16 @@ pub fn test_aws(arguments: &[String]) -> Result<()> {
     setup()?;
     let short = arguments.first().is_some_and(|first| first == "--short");
     let names: Vec<&str> = arguments.iter().skip(usize::from(short)).map(String::as_str).collect();
+    if short && names.is_empty() {
+        return self::short();
+    }
     let built = if short { timed("built", built_for_tests)? } else { timed("packaged", packaged)? };
-    let deployed = Deployed::start(&built)?;
-    deployed.suite(if short && names.is_empty() { &SHORT } else { &names })
+    Deployed::start(&built)?.suite(&names)
+}
+
+/// The short form, which is a part of `cargo xtask test`.
+pub fn short() -> Result<()> {
+    Deployed::start(&timed("built", built_for_tests)?)?.suite(&SHORT)
 }
 
 /// The platform in an emulator. It ends when this is dropped.
@@ -52,7 +59,7 @@ struct Deployed {
 }
 
 impl Deployed {
-    /// Deploys the zip files of a folder.
+    /// Deploys the programs of a folder.
     fn start(packages: &Path) -> Result<Self> {
         let folder = work();
         let emulator = Emulator::start(&folder.join("emulator"))?;
@@ -69,7 +76,8 @@ impl Deployed {
 
     fn suite(&self, names: &[&str]) -> Result<()> {
         let mut tests = cargo();
-        tests.args(["test", "-p", "workroom-tests", "--no-fail-fast"]);
+        // The selection of `cargo xtask test`, so that nothing is compiled twice.
+        tests.args(["test", "--workspace", "--exclude", "cloud-aws", "--no-fail-fast"]);
         for suite in SUITES {
             tests.args(["--test", suite]);
         }
@@ -97,7 +105,7 @@ fn work() -> PathBuf {
     root().join("target/aws")
 }
 
-/// The folder with the zip files that AWS would get, for this machine's architecture.
+/// The folder with the programs that AWS would get, for this machine's architecture.
 fn packaged() -> Result<PathBuf> {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     packages::packages(&["--arch".to_owned(), architecture.to_owned()])?;
@@ -116,9 +124,8 @@ fn built_for_tests() -> Result<PathBuf> {
     for function in FUNCTIONS {
         let staged = folder.join(function);
         std::fs::create_dir_all(&staged).with_context(|| format!("{} cannot be made", staged.display()))?;
-        let program_file = staged.join("bootstrap");
-        succeed(program("strip").arg("-o").arg(&program_file).arg(root().join("target/debug").join(function)))?;
-        packages::zip_file(&program_file, &folder.join(format!("{function}.zip")))?;
+        let built = root().join("target/debug").join(function);
+        succeed(program("strip").arg("-o").arg(staged.join("bootstrap")).arg(built))?;
     }
     Ok(folder)
 }
@@ -134,24 +141,17 @@ fn apart(packages: &Path) -> Result<PathBuf> {
     let folder = work().join("apart");
     for function in FUNCTIONS {
         let staged = folder.join(function);
-        let _ = std::fs::remove_dir_all(&staged);
         std::fs::create_dir_all(&staged).with_context(|| format!("{} cannot be made", staged.display()))?;
-        let unzip = ["-m", "zipfile", "-e"];
-        let zip = packages.join(format!("{function}.zip"));
-        succeed(program("python3").args(unzip).arg(zip).arg(&staged))?;
-        std::fs::rename(staged.join("bootstrap"), staged.join("function"))?;
+        std::fs::copy(packages.join(function).join("bootstrap"), staged.join("function"))
+            .with_context(|| format!("copying the program of {function}"))?;
         std::fs::write(staged.join("bootstrap"), ALONE)?;
         for file in ["bootstrap", "function"] {
             std::fs::set_permissions(staged.join(file), std::fs::Permissions::from_mode(0o755))?;
         }
-        let zip = folder.join(format!("{function}.zip"));
-        succeed(
-            program("python3")
-                .current_dir(&staged)
-                .args(["-m", "zipfile", "-c"])
-                .arg(zip)
-                .args(["bootstrap", "function"]),
-        )?;
+        // `zip` is not everywhere, Python is. It keeps the files' modes.
+        let mut zip = program("python3");
+        zip.current_dir(&staged).args(["-m", "zipfile", "-c"]).arg(folder.join(format!("{function}.zip")));
+        succeed(zip.args(["bootstrap", "function"]))?;
     }
     Ok(folder)
 }
