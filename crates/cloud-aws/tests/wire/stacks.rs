@@ -140,6 +140,7 @@ async fn ministack_keeps_the_promises_of_stacks() {
         "ministack",
         &[
             ("a call is answered with its log and figures", "its answers have no LogResult"),
+            ("an error has its type", "it calls every error Runtime.HandlerError"),
             ("a reference to nothing is refused", "it makes change sets of templates that refer to nothing"),
         ],
     );
