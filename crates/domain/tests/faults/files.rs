@@ -67,7 +67,7 @@ async fn an_upload_becomes_the_file_at_its_path_or_waits() {
             }
         }
         let again = complete(&at.world.domain, at, &upload.id).await.unwrap();
-        assert_eq!(listed(at).await, [again.clone()]);
+        assert_eq!(listed(at).await, std::slice::from_ref(&again));
         assert_eq!((again.id, again.length), (upload.id, 5));
         assert_eq!(usage(at, &project), (5, 0));
         let kinds = ["project.created", "upload.created", "upload.completed", "upload.created", "upload.completed"];
