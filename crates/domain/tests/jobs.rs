@@ -20,7 +20,8 @@ async fn build(world: &World) -> (domain::Caller, domain::Project, domain::Job) 
 async fn a_job_runs_once_and_ends_once() {
     let world = World::new();
     let (ada, _, job) = build(&world).await;
-    assert_eq!(world.jobs.drain(), [json!({ "project": job.project, "job": job.id })]);
+    let message = json!({ "project": job.project, "job": job.id, "correlation_id": ada.correlation_id });
+    assert_eq!(world.jobs.drain(), [message]);
     let lease = world.start(&job).await;
     assert!(matches!(world.domain.jobs.start(&job.project, &job.id).await.unwrap(), Started::Busy));
     let done = world.succeed(&lease).await;
