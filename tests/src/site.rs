@@ -25,6 +25,24 @@ impl Site {
         Self { client: Client::new(&near), host, scheme }
     }
 
+    /// The API of an app without the CloudFront before it, where the platform is deployed in an emulator: its CloudFront
+    /// would ask the world's name servers for the API.
+    pub fn api(&self, platform: &Platform, project: &str, environment: &str) -> Self {
+        if !platform.is_deployed() {
+            return self.clone();
+        }
+        let apis = Client::new(&platform.services).get("/restapis").expect(200).json();
+        let of_the_app = |api: &&Value| {
+            let tags = &api["tags"];
+            tags["workroom:project"] == project && tags["workroom:environment"] == environment
+        };
+        let found = apis["item"].as_array().into_iter().flatten().find(of_the_app);
+        let id = found.and_then(|api| api["id"].as_str()).unwrap_or_else(|| panic!("no API of {project}: {apis:#}"));
+        let address = format!("{}/_aws/execute-api/{id}/{environment}", platform.services);
+        let host = platform.authority().to_owned();
+        Self { client: Client::new(&address), host, scheme: self.scheme }
+    }
+
     /// The site of `environment` of `project`.
     pub fn of(platform: &Platform, environment: &str, project: &str) -> Self {
         let port = platform.port();
