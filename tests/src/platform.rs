@@ -12,6 +12,8 @@ use serde_json::json;
 use crate::{Client, root};
 
 const START_MAX: Duration = Duration::from_secs(30);
+/// What is printed beside an answer may come a moment after it.
+const PRINTED_MAX: Duration = Duration::from_secs(20);
 
 /// One running platform.
 pub struct Platform {
@@ -127,6 +129,16 @@ impl Platform {
     /// Everything it has printed so far.
     pub fn printed(&self) -> String {
         self.process().printed.lock().unwrap().clone()
+    }
+
+    /// Waits until a line that `wanted` accepts is printed; `what` names it when it does not come.
+    #[track_caller]
+    pub fn until_printed(&self, wanted: impl Fn(&str) -> bool, what: &str) {
+        let end = Instant::now() + PRINTED_MAX;
+        while !self.printed().lines().any(&wanted) {
+            assert!(Instant::now() < end, "`{what}` was not printed: {}", self.printed());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn data(&self) -> &Path {

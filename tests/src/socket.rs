@@ -73,6 +73,18 @@ impl Socket {
         }
     }
 
+    /// Reads until the platform ends the connection.
+    pub fn until_closed(mut self) {
+        loop {
+            match self.inner.read() {
+                Ok(Message::Close(_))
+                | Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) => return,
+                Ok(_) => {}
+                Err(error) => panic!("not closed: {error}"),
+            }
+        }
+    }
+
     /// Reads until `wanted` says so; the answer is all that was heard, the last one included.
     pub fn hear_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut heard = Vec::new();

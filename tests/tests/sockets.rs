@@ -258,3 +258,29 @@ fn a_functions_log_is_followed_over_the_socket() {
     closed.say(&tail);
     assert_eq!(closed.hear()["type"], "error");
 }
+
+#[test]
+fn signing_out_and_a_stolen_refresh_token_close_the_sockets_of_that_session_alone() {
+    const PASSWORD: &str = "one more long password";
+    let team = Team::start();
+    let origin = team.platform.origin();
+    let leaving = join(&team.platform, &team.admin, "sam@example.com", "Sam", PASSWORD);
+    let email = team.platform.own_email("sam@example.com");
+    let staying = team.platform.sign_in(&email, PASSWORD);
+    let told = team.platform.anonymous().post("/sessions", &json!({"email": email, "password": PASSWORD}));
+    let session = told.expect(201).json();
+    let stolen = team.platform.anonymous().with_token(session["access_token"].as_str().unwrap());
+    let (one, two) = (Socket::open(&leaving, &origin), Socket::open(&stolen, &origin));
+    let mut other = Socket::open(&staying, &origin);
+
+    assert!(leaving.delete("/sessions/current").status < 300);
+    one.until_closed();
+
+    let refresh = json!({"refresh_token": session["refresh_token"]});
+    team.platform.anonymous().post("/sessions/refresh", &refresh).expect(200);
+    team.platform.anonymous().post("/sessions/refresh", &refresh).expect(401);
+    two.until_closed();
+
+    other.say(&json!({"action": "ping"}));
+    assert_eq!(other.hear()["type"], "pong");
+}
