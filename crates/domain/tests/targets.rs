@@ -81,7 +81,8 @@ async fn a_change_names_the_version_and_is_written_with_its_event_and_audit_entr
     let root = admin(&world).await;
     let targets = &world.domain.targets;
     let made = targets.create(&root, "customer", settings()).await.unwrap();
-    let change = || TargetUpdate { resource_types: Some(vec!["AWS::Batch::JobQueue".into()]), ..TargetUpdate::default() };
+    let change =
+        || TargetUpdate { resource_types: Some(vec!["AWS::Batch::JobQueue".into()]), ..TargetUpdate::default() };
     assert!(matches!(
         targets.update(&root, "customer", change(), &Expected::Unsaid).await,
         Err(Error::PreconditionRequired(_))
@@ -158,8 +159,7 @@ async fn a_target_is_for_the_projects_and_environments_that_it_names() {
     world.project(&ada, "shop").await;
     world.project(&ada, "blog").await;
     let targets = &world.domain.targets;
-    let narrow =
-        TargetSettings { projects: vec!["shop".into()], environments: vec!["prod".into()], ..settings() };
+    let narrow = TargetSettings { projects: vec!["shop".into()], environments: vec!["prod".into()], ..settings() };
     let made = targets.create(&root, "customer", narrow).await.unwrap();
     assert_eq!(made.settings.projects[0].len(), 26, "kept by id: a slug may become another project's");
     for (project, environment) in [("shop", "dev"), ("blog", "prod")] {

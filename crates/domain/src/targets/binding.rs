@@ -76,7 +76,11 @@ impl Targets {
         target: Option<&str>,
         expected: &Expected,
     ) -> Result<Environment> {
-        require_admin(caller)?;
+        if let Err(refused) = require_admin(caller) {
+            // Whoever may not see the project learns nothing of it.
+            self.core.project(caller, project, Permission::ReadProject).await?;
+            return Err(refused);
+        }
         let project = self.core.project(caller, project, Permission::ManageProject).await?;
         let name = EnvironmentName::parse(environment)?;
         let target = match target.filter(|raw| *raw != DEFAULT_TARGET) {

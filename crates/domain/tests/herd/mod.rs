@@ -159,6 +159,7 @@ pub async fn scene(count: usize, crowd: Crowd, detail: Value) -> Scene {
         stack_logs: Arc::new(move |_: &StackName| -> Arc<dyn Logs> { stack_logs.clone() }),
         parameters: Arc::new(MemoryParameters::new(world.clock.clone())),
         stacks: world.stacks.clone(),
+        bus: None,
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
     };
