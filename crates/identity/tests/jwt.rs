@@ -251,6 +251,21 @@ async fn keys_rotate_and_the_old_one_verifies_until_its_tokens_are_gone() {
     assert!(matches!(scene.house.bearer(&late).await, Err(AuthenticationError::Invalid(_))));
 }
 
+/// What docs/operations.md tells to do when a key has leaked.
+#[tokio::test]
+async fn when_the_list_of_keys_is_deleted_every_token_ends_within_a_minute_and_sessions_stay() {
+    let scene = Scene::new().await;
+    let (house, old) = (&scene.house, scene.signed_in.access_token.expose());
+    let list = RecordKey::new("identity", "signing-keys");
+    house.records.transact(vec![cloud::Write::Delete { key: list, expect: Expect::Anything }]).await.unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    assert!(matches!(house.bearer(old).await, Err(AuthenticationError::Invalid(_))));
+    let renewed = house.identity.refresh(scene.signed_in.refresh_token.expose()).await.unwrap();
+    assert!(house.bearer(renewed.access_token.expose()).await.is_ok());
+    assert_ne!(house.signing_key().await.kid, scene.key.kid);
+    assert!(matches!(house.bearer(old).await, Err(AuthenticationError::Invalid(_))), "a new key revives no old token");
+}
+
 #[tokio::test]
 async fn two_processes_that_rotate_at_once_agree_on_the_key() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
