@@ -14,10 +14,13 @@ use sam::Filters;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+/// The answer to an event, by how many there were.
+type Answer = dyn Fn(usize, &Value) -> Result<Value, InvokeError> + Send + Sync;
+
 /// Answers with what the test says, and keeps the events.
 struct Script {
     events: Mutex<Vec<Value>>,
-    answer: Box<dyn Fn(usize, &Value) -> Result<Value, InvokeError> + Send + Sync>,
+    answer: Box<Answer>,
 }
 
 #[async_trait::async_trait]

@@ -66,7 +66,7 @@ pub(crate) fn verdict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn attempts_are_counted() {
         let mut attempts = Attempts::default();
         let mut made = 1;

@@ -10,8 +10,8 @@
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use cloud::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 
 /// The namespace of every metric.
@@ -255,9 +255,8 @@ fn write(line: Line) {
     if !ENABLED.load(Ordering::Relaxed) {
         return;
     }
-    // CloudWatch refuses lines of another time than the log's own: this is the machine's, whatever the clock port says.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let text = line.at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)).to_string() + "\n";
+    // CloudWatch refuses lines of another time than the log's own: this is the machine's, whichever clock the app has.
+    let text = line.at(SystemClock.now().0.try_into().unwrap_or(0)).to_string() + "\n";
     // One write, so that lines of requests side by side do not mix. A log that is gone stops no request.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

@@ -126,7 +126,7 @@ impl SocketPeer for Client {
 async fn ministack_keeps_the_promises_of_sockets() {
     let emulator = Emulator::shared_ministack();
     let gateway = Gateway::deploy(&emulator).await;
-    let sockets = aws(emulator.endpoint()).sockets(&gateway.management(&gateway.host));
+    let sockets = aws(emulator.endpoint()).sockets(gateway.management(&gateway.host));
     conformance::sockets(&sockets, &gateway).await;
 }
 
@@ -136,7 +136,7 @@ async fn behind_a_proxy() -> (FaultProxy, cloud_aws::ApiGatewaySockets, Connecti
     let gateway = Gateway::deploy(&emulator).await;
     let proxy = FaultProxy::start(emulator.endpoint()).await;
     let host = proxy.endpoint().trim_start_matches("http://").to_owned();
-    let sockets = aws(proxy.endpoint()).sockets(&gateway.management(&host));
+    let sockets = aws(proxy.endpoint()).sockets(gateway.management(&host));
     let (id, peer) = gateway.open().await;
     (proxy, sockets, id, peer)
 }

@@ -173,7 +173,8 @@ async fn a_presigned_upload_takes_what_was_signed_and_nothing_else() {
     };
     let signed = blobs.presign_put(&at, what).await.unwrap();
     let digest_of_other = "pZGm1Av0IEBKARczz7exkNYsZb8LzaMrV7J32a2fFG4=";
-    let refused: [(&[(&str, &str)], &[u8]); 5] = [
+    type Sent<'a> = (&'a [(&'a str, &'a str)], &'a [u8]);
+    let refused: [Sent; 5] = [
         (&[], b"hello world"),
         (&[], b"hell"),
         (&[], b"jello"),
