@@ -20,6 +20,11 @@ export type ArtifactView = {
   length: number;
 };
 
+export type BindTarget = {
+  /** The target's name; `default` for the platform's own account. */
+  target: string;
+};
+
 export type BranchView = {
   name: string;
   /** 40 hex digits. */
@@ -99,6 +104,20 @@ export type CreateSession = {
   password: string;
 };
 
+export type CreateTarget = {
+  name: string;
+  role_arn: string;
+  region: string;
+  permissions_boundary: string;
+  bucket: string;
+  /** Slugs or ids; all projects when empty. */
+  projects?: string[];
+  environments?: string[];
+  resource_types?: string[];
+  managed_policies?: string[];
+  layers?: string[];
+};
+
 export type CreateToken = {
   name: string;
   /** `read`, `write`, `deploy`, `admin`. */
@@ -161,6 +180,8 @@ export type EnvironmentView = {
   job?: string | null;
   /** Only maintainers deploy to it. */
   protected: boolean;
+  /** The target that it is deployed to; `default` for the platform's own account. */
+  target: string;
   updated: number;
 };
 
@@ -393,6 +414,8 @@ export type PageViewEnvironmentView = {
     job?: string | null;
     /** Only maintainers deploy to it. */
     protected: boolean;
+    /** The target that it is deployed to; `default` for the platform's own account. */
+    target: string;
     updated: number;
   })[];
   /** Pass as `cursor` for the next page; absent when this is the last. */
@@ -491,6 +514,37 @@ export type PageViewStoredFileView = {
     sha256: string;
     created: number;
     created_by: string;
+  }[];
+  /** Pass as `cursor` for the next page; absent when this is the last. */
+  next?: string | null;
+};
+
+/** One page of a list. */
+export type PageViewTargetView = {
+  items: {
+    name: string;
+    /** The role that is assumed for a deploy. */
+    role_arn: string;
+    /** The trust policy of the role must ask for this (`sts:ExternalId`). */
+    external_id: string;
+    region: string;
+    /** The managed policy that bounds every role of a deployed app. */
+    permissions_boundary: string;
+    /** The bucket in that region where packages are put. */
+    bucket: string;
+    /** Ids of the projects that may use it; empty for all. */
+    projects: string[];
+    /** Names of the environments that may use it; empty for all. */
+    environments: string[];
+    /** Resource types beyond the usual ones. */
+    resource_types: string[];
+    /** Managed policies beyond the usual ones. */
+    managed_policies: string[];
+    /** Published layers beyond AWS's own. */
+    layers: string[];
+    created: number;
+    created_by: string;
+    updated: number;
   }[];
   /** Pass as `cursor` for the next page; absent when this is the last. */
   next?: string | null;
@@ -652,6 +706,32 @@ export type StoredFileView = {
   created_by: string;
 };
 
+export type TargetView = {
+  name: string;
+  /** The role that is assumed for a deploy. */
+  role_arn: string;
+  /** The trust policy of the role must ask for this (`sts:ExternalId`). */
+  external_id: string;
+  region: string;
+  /** The managed policy that bounds every role of a deployed app. */
+  permissions_boundary: string;
+  /** The bucket in that region where packages are put. */
+  bucket: string;
+  /** Ids of the projects that may use it; empty for all. */
+  projects: string[];
+  /** Names of the environments that may use it; empty for all. */
+  environments: string[];
+  /** Resource types beyond the usual ones. */
+  resource_types: string[];
+  /** Managed policies beyond the usual ones. */
+  managed_policies: string[];
+  /** Published layers beyond AWS's own. */
+  layers: string[];
+  created: number;
+  created_by: string;
+  updated: number;
+};
+
 export type TokenView = {
   id: string;
   name: string;
@@ -703,6 +783,19 @@ export type UpdateProject = {
   protected_branches?: string[] | null;
   /** Environments that only maintainers deploy to. */
   protected_environments?: string[] | null;
+};
+
+/** What is absent stays as it is. */
+export type UpdateTarget = {
+  role_arn?: string | null;
+  region?: string | null;
+  permissions_boundary?: string | null;
+  bucket?: string | null;
+  projects?: string[] | null;
+  environments?: string[] | null;
+  resource_types?: string[] | null;
+  managed_policies?: string[] | null;
+  layers?: string[] | null;
 };
 
 export type UploadView = {
@@ -960,6 +1053,13 @@ export interface Operations {
     body: PublishRelease;
     result: JobView;
   };
+  /** Says where an environment is deployed to. Needs `If-Match`, or `If-None-Match: *` for one that is not there yet. */
+  bind_target: {
+    path: { project: string; environment: string };
+    query: Record<never, never>;
+    body: BindTarget;
+    result: EnvironmentView;
+  };
   /** Lists events, oldest first. */
   list_events: {
     path: { project: string };
@@ -1114,6 +1214,41 @@ export interface Operations {
     body: undefined;
     result: StartersView;
   };
+  /** Lists the targets by name. The platform's own account, `default`, is not among them. */
+  list_targets: {
+    path: Record<never, never>;
+    query: { cursor?: string; limit?: number };
+    body: undefined;
+    result: PageViewTargetView;
+  };
+  /** Defines a target. The answer has the external id that the role's trust policy must ask for. */
+  create_target: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateTarget;
+    result: TargetView;
+  };
+  /** Shows a target. */
+  get_target: {
+    path: { target: string };
+    query: Record<never, never>;
+    body: undefined;
+    result: TargetView;
+  };
+  /** Changes a target. Needs `If-Match`. Account and region stay while an environment is bound to it. */
+  update_target: {
+    path: { target: string };
+    query: Record<never, never>;
+    body: UpdateTarget;
+    result: TargetView;
+  };
+  /** Removes a target that no environment is bound to. Needs `If-Match`. */
+  delete_target: {
+    path: { target: string };
+    query: Record<never, never>;
+    body: undefined;
+    result: undefined;
+  };
   /** Lists the caller's tokens, oldest first. */
   list_tokens: {
     path: Record<never, never>;
@@ -1173,6 +1308,7 @@ export const routes: { readonly [Name in keyof Operations]: readonly [method: st
   invoke_function: ['POST', '/projects/{project}/environments/{environment}/functions/{function}/invocations'],
   read_function_logs: ['GET', '/projects/{project}/environments/{environment}/functions/{function}/logs'],
   publish_release: ['PUT', '/projects/{project}/environments/{environment}/release'],
+  bind_target: ['PUT', '/projects/{project}/environments/{environment}/target'],
   list_events: ['GET', '/projects/{project}/events'],
   get_file: ['GET', '/projects/{project}/file'],
   list_files: ['GET', '/projects/{project}/files'],
@@ -1195,6 +1331,11 @@ export const routes: { readonly [Name in keyof Operations]: readonly [method: st
   refresh_session: ['POST', '/sessions/refresh'],
   create_socket_ticket: ['POST', '/socket-tickets'],
   list_starters: ['GET', '/starters'],
+  list_targets: ['GET', '/targets'],
+  create_target: ['POST', '/targets'],
+  get_target: ['GET', '/targets/{target}'],
+  update_target: ['PATCH', '/targets/{target}'],
+  delete_target: ['DELETE', '/targets/{target}'],
   list_tokens: ['GET', '/tokens'],
   create_token: ['POST', '/tokens'],
   delete_token: ['DELETE', '/tokens/{token}'],
