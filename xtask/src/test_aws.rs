@@ -43,12 +43,22 @@ pub fn test_aws(arguments: &[String]) -> Result<()> {
         return self::short();
     }
     let built = if short { timed("built", built_for_tests)? } else { timed("packaged", packaged)? };
+    replayed(&built)?;
     Deployed::start(&built)?.suite(&names)
 }
 
 /// The short form, which is a part of `cargo xtask test`.
 pub fn short() -> Result<()> {
-    Deployed::start(&timed("built", built_for_tests)?)?.suite(&SHORT)
+    let built = timed("built", built_for_tests)?;
+    replayed(&built)?;
+    Deployed::start(&built)?.suite(&SHORT)
+}
+
+/// Events as the services send them, and as nobody does, to each program under AWS's runtime interface emulator.
+fn replayed(packages: &Path) -> Result<()> {
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--exclude", "cloud-aws", "--test", "packages", "--", "--ignored"]);
+    succeed(with_environments(&mut tests).env("WORKROOM_TEST_PACKAGES", packages))
 }
 
 /// The platform in an emulator. It ends when this is dropped.

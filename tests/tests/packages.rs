@@ -1,0 +1,170 @@
+//! The packages under AWS's own runtime interface emulator: events as the services send them, and events as nobody does.
+//!
+//! `cargo xtask test-aws` runs them, with the folder of the packages in `WORKROOM_TEST_PACKAGES`.
+#![allow(clippy::unwrap_used)]
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const STARTUP: Duration = Duration::from_secs(10);
+const NO_EVENTS: [&str; 3] = ["", "not json", "{\"a\":"];
+
+/// One package behind the emulator; its process group ends with the value.
+struct Function {
+    emulator: Child,
+    address: String,
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // SAFETY: the group is the emulator's own, made when it was started.
+        unsafe { libc::kill(-i32::try_from(self.emulator.id()).unwrap(), libc::SIGKILL) };
+        let _ = self.emulator.wait();
+    }
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn emulator() -> PathBuf {
+    let name = if cfg!(target_arch = "aarch64") { "aws-lambda-rie-arm64" } else { "aws-lambda-rie-x86_64" };
+    let libraries = std::fs::read_dir(workroom_tests::root().join("target/venv-sam/lib")).expect("cargo xtask setup");
+    let found = libraries.map(|python| python.unwrap().path().join("site-packages/samcli/local/rapid").join(name));
+    found.into_iter().find(|path| path.exists()).expect("the emulator in the SAM CLI")
+}
+
+impl Function {
+    #[allow(clippy::disallowed_methods, reason = "the test command says where the packages are")]
+    fn start(name: &str, area: &str, mode: &str) -> Self {
+        let packages = std::env::var_os("WORKROOM_TEST_PACKAGES").expect("`cargo xtask test-aws` runs this");
+        let program = PathBuf::from(packages).join(name).join("bootstrap");
+        let (address, runtime) = (free_address(), free_address());
+        let url = "https://example.com/dev";
+        let emulator = Command::new(emulator())
+            .args(["--runtime-interface-emulator-address", &address, "--runtime-api-address", &runtime])
+            .arg(program)
+            .env_clear()
+            .envs([("PATH", "/usr/bin:/bin"), ("HOME", "/tmp")])
+            .envs([("AREA", area), ("RESPONSE_TRANSFER_MODE", mode), ("AWS_LAMBDA_FUNCTION_TIMEOUT", "10")])
+            .envs([("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")])
+            .envs([("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), ("WORKROOM_ENVIRONMENT", "dev"), ("TABLE_NAME", "t")])
+            .envs([("DATA_BUCKET", "b"), ("JOB_QUEUE_URL", url), ("TAIL_QUEUE_URL", url), ("LOG_LEVEL", "error")])
+            .envs([("PARAMETER_PREFIX", "/workroom/dev"), ("SOCKET_URL", "wss://example.com/dev")])
+            .envs([("SOCKET_MANAGEMENT_URL", url), ("ISSUER", "workroom-dev"), ("AUDIENCE", "workroom-api")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let function = Self { emulator, address };
+        let began = Instant::now();
+        while std::net::TcpStream::connect(&function.address).is_err() {
+            assert!(began.elapsed() < STARTUP, "the emulator does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        function
+    }
+
+    fn raw(&self, event: &str) -> Vec<u8> {
+        let url = format!("http://{}/2015-03-31/functions/function/invocations", self.address);
+        ureq::post(&url).send(event).unwrap().body_mut().read_to_vec().unwrap()
+    }
+
+    fn ask(&self, event: &Value) -> Value {
+        serde_json::from_slice(&self.raw(&event.to_string())).unwrap()
+    }
+
+    /// What is no event gets an error as its answer, and the next event the same answer as before.
+    fn survives(&self, good: &Value) {
+        let before = self.ask(good);
+        for event in NO_EVENTS {
+            let answer: Value = serde_json::from_slice(&self.raw(event)).unwrap();
+            assert!(answer["errorMessage"].is_string(), "{event}: {answer}");
+        }
+        assert_eq!(self.ask(good), before);
+    }
+}
+
+/// A REST API's proxy event at the stage `dev`, with a base path that the gateway took off.
+fn rest_event() -> Value {
+    json!({ "resource": "/health", "path": "/health", "httpMethod": "GET",
+        "headers": { "Host": "example.com", "Accept": "text/html" },
+        "multiValueHeaders": { "Host": ["example.com"], "Accept": ["text/html", "*/*"] },
+        "queryStringParameters": null, "multiValueQueryStringParameters": null, "pathParameters": null,
+        "stageVariables": null, "requestContext": { "resourcePath": "/health", "httpMethod": "GET",
+            "path": "/dev/health", "stage": "dev", "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": { "sourceIp": "192.0.2.1" } },
+        "body": null, "isBase64Encoded": false })
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn a_rest_event_is_answered_as_a_proxy_response() {
+    let function = Function::start("api", "public", "BUFFERED");
+    let answer = function.ask(&rest_event());
+    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(false)), "{answer}");
+    assert_eq!(answer["multiValueHeaders"]["content-type"], json!(["application/json"]));
+    assert_eq!(answer["body"], r#"{"status":"ok"}"#);
+    // A route of another area is none of this function's.
+    let mut other = rest_event();
+    other["path"] = json!("/projects");
+    assert_eq!(function.ask(&other)["statusCode"], 404);
+    function.survives(&rest_event());
+    let refused = function.ask(&json!({ "a": 1 }));
+    assert!(refused["errorMessage"].is_string(), "{refused}");
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn a_streamed_answer_is_a_head_eight_zero_bytes_and_the_body() {
+    let answer = Function::start("api", "public", "STREAM").raw(&rest_event().to_string());
+    let at = answer.windows(8).position(|part| part == [0; 8]).expect("the delimiter");
+    let head: Value = serde_json::from_slice(&answer[..at]).unwrap();
+    assert_eq!((&head["statusCode"], &head["headers"]["content-type"]), (&json!(200), &json!("application/json")));
+    assert_eq!(&answer[at + 8..], br#"{"status":"ok"}"#);
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn the_authorizer_refuses_in_the_words_that_the_gateway_reads() {
+    let function = Function::start("authorizer", "", "");
+    let event = json!({ "type": "REQUEST", "httpMethod": "GET", "headers": {}, "multiValueHeaders": {},
+        "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:api/dev/GET/me" });
+    assert_eq!(function.ask(&event)["errorMessage"], "Unauthorized");
+    function.survives(&event);
+    let refused = function.ask(&json!({ "type": "TOKEN" }));
+    assert!(refused["errorMessage"].as_str().unwrap().contains("REQUEST authorizer"), "{refused}");
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn batches_and_routes_have_their_own_answers() {
+    let route = Function::start("websocket", "route", "");
+    assert_eq!(route.ask(&json!({ "requestContext": {} })), json!({ "statusCode": 400 }));
+    let foreign = json!({ "requestContext": { "connectionId": "a", "eventType": "CONNECT" },
+        "headers": { "Origin": "https://elsewhere.example" } });
+    assert_eq!(route.ask(&foreign), json!({ "statusCode": 403 }));
+    route.survives(&foreign);
+    let nothing = json!({ "Records": [] });
+    for area in ["fan-out", "tail"] {
+        let function = Function::start("websocket", area, "");
+        assert_eq!(function.ask(&nothing), json!({ "batchItemFailures": [] }));
+        function.survives(&nothing);
+    }
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn a_message_that_could_not_be_handled_is_named() {
+    let tail = Function::start("websocket", "tail", "");
+    let body = json!({ "connection": "a", "tail": "01ARZ3NDEKTSV4RRFFQ69G5FAV" }).to_string();
+    // The records cannot be reached: the one message that means something comes again, the other never.
+    let batch = json!({ "Records": [{ "messageId": "1", "body": "nonsense" }, { "messageId": "2", "body": body }] });
+    assert_eq!(tail.ask(&batch), json!({ "batchItemFailures": [{ "itemIdentifier": "2" }] }));
+}
