@@ -268,7 +268,8 @@ fn running_problem() -> Problem {
 
 fn store_problem(error: cloud::Error) -> Problem {
     match error {
-        cloud::Error::Unavailable(_) => Problem::unavailable().because(&error),
+        // What is unclear is settled when the same key comes again.
+        cloud::Error::Unavailable(_) | cloud::Error::Unclear(_) => Problem::unavailable().because(&error),
         error => Problem::internal().because(&error),
     }
 }
