@@ -136,7 +136,9 @@ enum Start {
 fn start(query: &RangeQuery) -> Start {
     let Some(after) = query.after.as_deref() else { return Start::First };
     if !after.starts_with(&query.prefix) || after.is_empty() {
-        let is_ahead = (after < query.prefix.as_str()) != query.descending || after.is_empty() && !query.descending;
+        // Every sort comes after the empty one.
+        let is_below = after.is_empty() || after < query.prefix.as_str();
+        let is_ahead = is_below != query.descending;
         return if is_ahead { Start::First } else { Start::Past };
     }
     Start::After(key_item(&RecordKey::new(&query.partition, after)))
