@@ -81,6 +81,28 @@ test('after a break events go on from the last that was seen, each once', async 
   expect(seen).toEqual([4, 5]);
 });
 
+test('an event that came as a pointer is read, and what began is looked at again', async () => {
+  const { follow } = await import('../src/state/socket');
+  const seen: number[] = [];
+  let looks = 0;
+  follow(
+    'P',
+    (found) => seen.push(found.sequence),
+    () => (looks += 1),
+  );
+  const peer = await connected(0);
+  peer.tell({ type: 'live', project: 'P', sequence: 7 });
+  expect(looks).toBe(1);
+  vi.stubGlobal('fetch', async (url: string) => {
+    expect(url).toBe('/projects/P/events?after=7&limit=1');
+    return new Response(JSON.stringify({ items: [event(8)], next: 8 }), {
+      headers: { 'Content-Type': 'application/json' },
+    });
+  });
+  peer.tell({ type: 'event', truncated: true, project: 'P', sequence: 8, href: '' });
+  await vi.waitFor(() => expect(seen).toEqual([8]));
+});
+
 test('a log is followed from its beginning, and after a break from its cursor', async () => {
   const { followLog } = await import('../src/state/socket');
   const lines: string[] = [];

@@ -70,7 +70,7 @@ export function Job({ id }: { id: string }) {
   const loaded = useLoaded(() => call('get_job', { path }), `${slug} ${id}`);
   const [error, setError] = useState<unknown>();
   useEvents(project, ['job.'], (event) => {
-    if (event.detail.job === id || event.resource.includes(id)) loaded.reload();
+    if (!event || event.detail.job === id || event.resource.includes(id)) loaded.reload();
   });
   const job = loaded.value;
   if (!job) return loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />;

@@ -19,16 +19,23 @@ export function useProject(): OpenProject {
   return open;
 }
 
-/** Calls `handler` for events of the project whose type starts with one of `types`, while the page is shown. */
-export function useEvents(project: ProjectView, types: readonly string[], handler: (event: EventView) => void): void {
+/**
+ * Calls `handler` for events of the project whose type starts with one of `types`, while the page is shown; without an
+ * event when following begins, because what the page has read may be older than that.
+ */
+export function useEvents(project: ProjectView, types: readonly string[], handler: (event?: EventView) => void): void {
   const latest = useRef(handler);
   latest.current = handler;
   const wanted = types.join(' ');
   useEffect(
     () =>
-      follow(project.id, (event) => {
-        if (wanted.split(' ').some((type) => event.type.startsWith(type))) latest.current(event);
-      }),
+      follow(
+        project.id,
+        (event) => {
+          if (wanted.split(' ').some((type) => event.type.startsWith(type))) latest.current(event);
+        },
+        () => latest.current(),
+      ),
     [project.id, wanted],
   );
 }

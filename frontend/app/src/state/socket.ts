@@ -29,6 +29,7 @@ interface Following {
   project: string;
   after: number | undefined;
   onEvent: (event: EventView) => void;
+  onLive: () => void;
 }
 
 interface Tail {
@@ -51,6 +52,8 @@ interface Message {
   cursor?: string;
   reason?: string;
   sampled?: boolean;
+  /** The event is too large for a message: it is read by its sequence. */
+  truncated?: boolean;
 }
 
 const BACKOFF_MIN_MS = 500;
@@ -129,16 +132,13 @@ function retry(): void {
 function receive(message: Message): void {
   switch (message.type) {
     case 'event':
-      for (const following of followed) {
-        if (!message.event || following.project !== (message.project ?? message.event.project)) continue;
-        if (following.after !== undefined && message.event.sequence <= following.after) continue;
-        following.after = message.event.sequence;
-        following.onEvent(message.event);
-      }
+      happened(message);
       break;
     case 'live':
-      for (const following of followed) {
-        if (following.project === message.project) following.after ??= message.sequence;
+      for (const following of [...followed]) {
+        if (following.project !== message.project) continue;
+        following.after ??= message.sequence;
+        following.onLive();
       }
       break;
     case 'tailing': {
@@ -168,6 +168,27 @@ function receive(message: Message): void {
   }
 }
 
+function happened({ project, sequence = 0, event, truncated }: Message): void {
+  const of = project ?? event?.project;
+  for (const following of [...followed]) {
+    if (following.project !== of || (following.after !== undefined && sequence <= following.after)) continue;
+    following.after = sequence;
+    if (event) following.onEvent(event);
+    else if (truncated) void fetched(following, sequence);
+  }
+}
+
+/** Reads an event that came as a pointer. When that fails, whoever follows looks for themselves. */
+async function fetched(following: Following, sequence: number): Promise<void> {
+  try {
+    const query = { after: sequence - 1, limit: 1 };
+    const { items } = await call('list_events', { path: { project: following.project }, query });
+    for (const event of items) if (followed.has(following)) following.onEvent(event);
+  } catch {
+    following.onLive();
+  }
+}
+
 function rest(): void {
   if (!wanted()) {
     socket?.close();
@@ -175,9 +196,16 @@ function rest(): void {
   }
 }
 
-/** Follows a project's events from now (or after a sequence). Answers with the end of following. `project` is the id. */
-export function follow(project: string, onEvent: (event: EventView) => void, after?: number): () => void {
-  const following: Following = { project, after, onEvent };
+/**
+ * Follows a project's events from now on. `onLive` is called when following has begun, and again after a break: what was
+ * read before may be old by then. Answers with the end of following. `project` is the id.
+ */
+export function follow(
+  project: string,
+  onEvent: (event: EventView) => void,
+  onLive: () => void = () => undefined,
+): () => void {
+  const following: Following = { project, after: undefined, onEvent, onLive };
   followed.add(following);
   if (connection.value === 'open') subscribe(following);
   else void connect();

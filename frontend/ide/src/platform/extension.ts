@@ -90,7 +90,11 @@ export function activate(vscode: typeof Vscode, open: OpenProject, person: Perso
   }
 
   showStatus(vscode, open);
-  follow(project.id, (event) => void happened(event));
+  follow(
+    project.id,
+    (event) => void happened(event),
+    () => void files.refresh().then(() => run.look()),
+  );
 
   async function happened(event: EventView): Promise<void> {
     if (event.type.startsWith('job.')) await run.jobChanged(String(event.detail.job ?? ''));

@@ -37,6 +37,11 @@ export class Run {
     if (settle) settle(await call('get_job', { path: { ...this.at, job: id } }));
   }
 
+  /** Looks at every job that is waited for. */
+  async look(): Promise<void> {
+    for (const id of [...this.waiting.keys()]) await this.jobChanged(id);
+  }
+
   async build(): Promise<void> {
     const { branch } = this.open.files;
     const job = await call('create_build', { path: this.at, body: { ref: branch } });
