@@ -20,7 +20,15 @@ struct Package {
 const APP: Package = Package {
     folder: "app",
     page: "index.html",
-    sources: &["app/src", "app/build", "app/index.html", "app/vite.config.ts", "app/package-lock.json", "build"],
+    sources: &[
+        "../docs/openapi.json",
+        "app/src",
+        "app/build",
+        "app/index.html",
+        "app/vite.config.ts",
+        "app/package-lock.json",
+        "build",
+    ],
 };
 
 /// The workbench. It shares the client of the API with the pages.
@@ -28,6 +36,7 @@ const IDE: Package = Package {
     folder: "ide",
     page: "ide/index.html",
     sources: &[
+        "../docs/openapi.json",
         "app/src/api",
         "app/src/state",
         "app/src/text",
@@ -81,6 +90,11 @@ impl Package {
     }
 }
 
+/// Writes the client of the API from its document; both packages use it.
+fn client() -> Result<()> {
+    succeed(program("node").arg("build/client.js").current_dir(APP.root()))
+}
+
 /// Builds what has changed since it was built.
 pub fn build() -> Result<()> {
     // Both packages' sources lie side by side: one is checked and built with the other's packages there.
@@ -89,6 +103,7 @@ pub fn build() -> Result<()> {
         return Ok(());
     }
     packages.iter().try_for_each(|package| package.install())?;
+    client()?;
     packages.iter().filter(|package| !package.is_built()).try_for_each(|package| package.build())
 }
 
@@ -96,6 +111,7 @@ pub fn build() -> Result<()> {
 pub fn check() -> Result<()> {
     APP.install()?;
     IDE.install()?;
+    client()?;
     APP.tool("tsc", &["--noEmit"])?;
     IDE.tool("tsc", &["--noEmit"])?;
     APP.tool("vitest", &["run"])?;
