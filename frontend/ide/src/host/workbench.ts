@@ -73,6 +73,8 @@ const DEFAULTS = {
   'files.exclude': { '**/.git': true },
   'scm.alwaysShowRepositories': true,
   'scm.diffDecorations': 'all',
+  // Colours computed in a worker can come for a text that has changed since, and the workbench then fails on them.
+  'editor.experimental.asyncTokenization': false,
   'editor.minimap.enabled': false,
   'workbench.startupEditor': 'none',
   'workbench.tips.enabled': false,
