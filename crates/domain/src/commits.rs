@@ -78,6 +78,7 @@ impl Commits {
             self.refuse_existing(&project.id, &branch).await?;
         }
         let mut taken = self.take(&project.id, &caller.principal.account, &branch, &new.drafts).await?;
+        taken.changes = self.without_vanished(&project, expected_head, taken.changes).await?;
         for change in new.changes {
             taken.changes.push(file_change(change)?);
         }
@@ -143,16 +144,54 @@ impl Commits {
         paths: &[String],
     ) -> Result<Taken> {
         let mut taken = Taken { changes: Vec::new(), removals: Vec::new() };
+        let mut writes = Vec::new();
         for raw in paths.iter().collect::<BTreeSet<_>>() {
             let path = parse_path("drafts", raw)?;
             let draft = drafts::find(&self.core, project, account, branch, &path).await?;
             let draft = draft.ok_or(Error::NotFound("draft"))?;
-            let bytes = drafts::content(&self.core, project, &draft.value).await?;
             let key = keys::draft(project, account, branch, &path);
-            taken.changes.push(FileChange::Put { path, bytes, mode: draft.value.mode() });
             taken.removals.push(Write::Delete { key, expect: Expect::At(draft.version) });
+            if draft.value.deleted {
+                taken.changes.push(FileChange::Delete { path });
+            } else {
+                let bytes = drafts::content(&self.core, project, &draft.value).await?;
+                writes.push(FileChange::Put { path, bytes, mode: draft.value.mode() });
+            }
         }
+        // Deletions first: a file may come where a folder was.
+        taken.changes.append(&mut writes);
         Ok(taken)
+    }
+
+    /// The changes without deletions of what is not there: someone else was faster, and that is what was wanted.
+    async fn without_vanished(
+        &self,
+        project: &Project,
+        head: Option<Oid>,
+        changes: Vec<FileChange>,
+    ) -> Result<Vec<FileChange>> {
+        let deleted = changes.iter().filter_map(|change| match change {
+            FileChange::Delete { path } => Some(path.clone()),
+            _ => None,
+        });
+        let deleted: Vec<_> = deleted.collect();
+        if deleted.is_empty() {
+            return Ok(changes);
+        }
+        let there: BTreeSet<_> = match head {
+            None => BTreeSet::new(),
+            Some(head) => match self.core.git.existing(&project.repository()?, head, deleted).await {
+                Ok(there) => there.into_iter().collect(),
+                // Not a commit of this repository: the branch is not there, which the commit itself tells.
+                Err(git_store::Error::NotFound(_)) => return Ok(changes),
+                Err(error) => return Err(Error::git(error, "commit", "expected_head")),
+            },
+        };
+        let is_there = |change: &FileChange| match change {
+            FileChange::Delete { path } => there.contains(path),
+            _ => true,
+        };
+        Ok(changes.into_iter().filter(is_there).collect())
     }
 
     /// Drafts past what fits into the commit's transaction. One that stays behind equals the committed file.

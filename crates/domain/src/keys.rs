@@ -6,7 +6,7 @@
 //! | `project#{id}` | `event#{sequence}`, `event-head`, `audit#{ulid}` | the journal |
 //! | `project#{id}` | `job#{ulid}`, `release#{ulid}`, `build#{commit}`, `environment#{name}` | work and its results |
 //! | `project#{id}` | `upload#{ulid}`, `file#{ulid}`, `file-path#{digest}`, `file-usage` | the files area |
-//! | `drafts#{project}#{account}` | `{branch digest}#{path}` | drafts of one person |
+//! | `drafts#{project}` | `{branch digest}#{account}#{path}` | drafts, by branch and person |
 //! | `slug#{slug}` | `slug` | slug -> project |
 //! | `targets` | `target#{name}` | deploy targets |
 //! | `target-uses` | `{name}` | the environments that are bound to a target |
@@ -116,18 +116,29 @@ pub fn file_usage(project: &ProjectId) -> RecordKey {
     within(project, "file-usage")
 }
 
-pub fn drafts(project: &ProjectId, account: &AccountId) -> String {
-    format!("drafts#{project}#{account}")
+pub fn drafts(project: &ProjectId) -> String {
+    format!("drafts#{project}")
 }
 
 /// The part of a draft's sort key that all drafts of a branch share.
-pub fn draft_prefix(branch: &BranchName) -> String {
+pub fn draft_branch(branch: &BranchName) -> String {
     let digest = Sha256Digest::of(branch.as_str().as_bytes());
     format!("{}#", hex::encode(&digest.0[..12]))
 }
 
+/// The part of a draft's sort key that the drafts of one person on a branch share.
+pub fn draft_prefix(branch: &BranchName, account: &AccountId) -> String {
+    format!("{}{account}#", draft_branch(branch))
+}
+
+/// A place after all drafts of a person on a branch, and before those of the next.
+pub fn draft_end(branch: &BranchName, account: &AccountId) -> String {
+    // `$` is the character after `#`.
+    format!("{}{account}$", draft_branch(branch))
+}
+
 pub fn draft(project: &ProjectId, account: &AccountId, branch: &BranchName, path: &RepoPath) -> RecordKey {
-    RecordKey::new(drafts(project, account), format!("{}{}", draft_prefix(branch), path.as_str()))
+    RecordKey::new(drafts(project), format!("{}{}", draft_prefix(branch, account), path.as_str()))
 }
 
 pub fn connection(connection: &str) -> RecordKey {

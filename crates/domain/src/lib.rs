@@ -40,7 +40,7 @@ pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
 pub use connections::{Connection, Connections, DELIVERIES_AT_ONCE, Subscribed, TailMessage, TailTarget};
 pub use core::{DomainSettings, Quotas, StarterSource};
-pub use drafts::{Draft, Drafts, SaveDraft};
+pub use drafts::{Draft, Drafts, DraftsQuery, SaveDraft};
 pub use environments::{CREDENTIALS_LIFE, DeployTarget, Environment, Environments, InvocationEvent, Publish};
 pub use error::{Error, InvalidCode, Result};
 pub use events::{Author, EventEnvelope, Events, NewEvent};

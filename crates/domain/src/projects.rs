@@ -306,6 +306,7 @@ impl Projects {
         let members = self.core.identity.members();
         members.clear(project).await.map_err(|e| Error::identity(e, "project"))?;
         self.core.git.delete(&repository(project)?).await.map_err(|e| Error::git(e, "project", "project"))?;
+        crate::drafts::clear(&self.core, project).await?;
         self.remove_blobs(&format!("projects/{project}/")).await?;
         self.core
             .ports

@@ -121,6 +121,13 @@ enum Node {
     Open(Folder),
 }
 
+impl Node {
+    /// A folder that earlier changes have emptied: git holds none.
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Open(folder) if folder.entries.values().all(Self::is_empty))
+    }
+}
+
 impl Folder {
     fn read(objects: &Objects, tree: &Oid) -> Result<Self> {
         let mut entries = BTreeMap::new();
@@ -197,6 +204,7 @@ fn apply(objects: &Objects, root: &mut Folder, change: &FileChange, writer: &mut
             let folder = root.open(objects, &parents, true)?.ok_or_else(|| missing(&path))?;
             let before = match folder.entries.get(name.as_bytes()) {
                 Some(Node::Stored { mode, .. }) if *mode != FOLDER_MODE && *mode != SUBMODULE => Some(*mode),
+                Some(node) if node.is_empty() => None,
                 Some(_) => return Err(Error::Conflict(format!("`{path}` is a folder"))),
                 None => None,
             };
@@ -215,7 +223,7 @@ fn apply(objects: &Objects, root: &mut Folder, change: &FileChange, writer: &mut
             let node = take(objects, root, from)?;
             let (parents, name) = split(&to);
             let folder = root.open(objects, &parents, true)?.ok_or_else(|| missing(&to))?;
-            if folder.entries.contains_key(name.as_bytes()) {
+            if folder.entries.get(name.as_bytes()).is_some_and(|node| !node.is_empty()) {
                 return Err(Error::Conflict(format!("`{to}` exists already")));
             }
             folder.entries.insert(name.as_bytes().to_vec(), node);

@@ -189,6 +189,17 @@ impl GitStore {
         self.with_objects(repository, move |objects, _| read::file(objects, commit, &path)).await
     }
 
+    /// Those of `paths` at which there is something in a commit, in their order.
+    pub async fn existing(
+        &self,
+        repository: &RepositoryId,
+        commit: Oid,
+        paths: Vec<RepoPath>,
+    ) -> Result<Vec<RepoPath>> {
+        let work = move |objects: &Objects, _: &Snapshot| read::existing(objects, commit, paths);
+        self.with_objects(repository, work).await
+    }
+
     /// Commits from newest to oldest; at most 1,000 a page. A page may be short and have a next one.
     pub async fn log(&self, repository: &RepositoryId, query: LogQuery) -> Result<LogPage> {
         self.with_objects(repository, move |objects, _| read::log(objects, &query)).await

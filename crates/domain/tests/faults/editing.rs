@@ -3,13 +3,13 @@ use domain::{Caller, Draft, Error, Expected, NewCommit, PageQuery, Project, Resu
 use crate::house::{Trial, at_every_call};
 
 async fn save(at: &Trial<'_>, shaky: bool, expected: &Expected, path: &str, text: &'static str) -> Result<Draft> {
-    let save = SaveDraft { branch: "main".into(), path: path.into(), bytes: text.into(), executable: None };
+    let save = SaveDraft { branch: "main".into(), path: path.into(), bytes: text.into(), ..SaveDraft::default() };
     let domain = if shaky { &at.shaky } else { &*at.world.domain };
     domain.drafts.save(&at.ada, &at.name(), expected, save).await.map(|(draft, _)| draft)
 }
 
 async fn read(at: &Trial<'_>, path: &str) -> Option<(Draft, String)> {
-    match at.world.domain.drafts.get(&at.ada, &at.name(), "main", path).await {
+    match at.world.domain.drafts.get(&at.ada, &at.name(), "main", path, None).await {
         Ok((draft, bytes)) => Some((draft, String::from_utf8(bytes.to_vec()).unwrap())),
         Err(Error::NotFound("draft")) => None,
         Err(error) => panic!("{error:?}"),
@@ -69,19 +69,22 @@ async fn a_commit_takes_its_drafts_and_tells_or_nothing_happens() {
         for path in ["a.txt", "b/c.txt"] {
             save(at, false, &Expected::Absent, path, "text").await.unwrap();
         }
+        let gone = SaveDraft { branch: "main".into(), path: "README.md".into(), deleted: true, ..Default::default() };
+        at.world.domain.drafts.save(&at.ada, slug, &Expected::Absent, gone).await.unwrap();
         let first = at.world.head(&at.ada, &project, "main").await;
         let caller = Caller { idempotency_token: Some(at.name()), ..at.ada.clone() };
         let new = NewCommit {
             branch: "main".into(),
             expected_head: Some(first.clone()),
             message: "both".into(),
-            drafts: vec!["a.txt".into(), "b/c.txt".into()],
+            drafts: vec!["a.txt".into(), "b/c.txt".into(), "README.md".into()],
             changes: Vec::new(),
         };
         let made = at.strike(at.shaky.commits.create(&caller, slug, new.clone())).await;
         if made.is_none() {
             assert_eq!(history(at, &project).await, std::slice::from_ref(&first));
             assert!(read(at, "a.txt").await.is_some() && read(at, "b/c.txt").await.is_some());
+            assert!(read(at, "README.md").await.is_some());
         }
         // The client asks again in either case: the answer may have been lost on its way to it.
         let again = at.world.domain.commits.create(&caller, slug, new).await.unwrap();
@@ -90,7 +93,10 @@ async fn a_commit_takes_its_drafts_and_tells_or_nothing_happens() {
         assert!(read(at, "a.txt").await.is_none() && read(at, "b/c.txt").await.is_none());
         let file = at.world.domain.repository.file(&at.ada, slug, "main", "b/c.txt").await.unwrap();
         assert_eq!(&file.bytes[..], b"text");
-        assert_eq!(at.told(&project), ["project.created", "draft.saved", "draft.saved", "git.pushed"]);
+        assert!(read(at, "README.md").await.is_none());
+        let gone = at.world.domain.repository.file(&at.ada, slug, "main", "README.md").await;
+        assert!(matches!(gone, Err(Error::NotFound("file"))));
+        assert_eq!(at.told(&project), ["project.created", "draft.saved", "draft.saved", "draft.saved", "git.pushed"]);
     })
     .await;
 }

@@ -8,7 +8,7 @@ mod tree;
 pub(crate) use checkout::checkout;
 pub(crate) use diff::diff;
 pub(crate) use history::{commit, log};
-pub(crate) use tree::{file, find, tree};
+pub(crate) use tree::{existing, file, find, tree};
 
 use crate::objects::Objects;
 use crate::pack::Kind;

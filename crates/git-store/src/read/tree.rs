@@ -49,6 +49,18 @@ pub(crate) fn find(objects: &Objects, root: Oid, path: &RepoPath) -> Result<Opti
     Ok(Some(at))
 }
 
+/// Those of `paths` at which there is something.
+pub(crate) fn existing(objects: &Objects, commit: Oid, paths: Vec<RepoPath>) -> Result<Vec<RepoPath>> {
+    let root = objects.commit_links(&commit)?.tree;
+    let mut there = Vec::with_capacity(paths.len());
+    for path in paths {
+        if find(objects, root, &path)?.is_some() {
+            there.push(path);
+        }
+    }
+    Ok(there)
+}
+
 pub(crate) fn tree(
     objects: &Objects,
     commit: Oid,

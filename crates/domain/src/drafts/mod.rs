@@ -1,29 +1,42 @@
 //! Drafts: unsaved-to-Git versions of files, kept per person, branch and path.
 
+mod reading;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cloud::{BlobKey, Expect, Millis, PutCondition, PutOptions, RangeQuery, Sha256Digest, Write};
-use git_store::{BranchName, FileMode, RepoPath};
-use identity::{AccountId, Permission, ProjectId};
+use git_store::{BranchName, FileMode, Oid, RepoPath};
+use identity::{AccountId, Permission, PersonName, ProjectId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::core::{Core, Stored};
 use crate::events::NewEvent;
-use crate::repository::{parse_branch, parse_path};
-use crate::{Caller, Error, Expected, Page, PageQuery, Result, keys};
+use crate::repository::{parse_branch, parse_path, resolve};
+use crate::{Caller, Error, Expected, Result, keys, projects};
+
+pub use reading::DraftsQuery;
 
 /// A draft's path (bytes): it is part of a sort key, which has 1,024.
 const PATH_BYTES_MAX: usize = 900;
 /// Former contents that a draft remembers.
 const HISTORY_MAX: usize = 20;
+/// Drafts forgotten in one transaction, which has 100 writes.
+const CLEARED_AT_ONCE: usize = 100;
 
 /// A draft without its bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
+    /// Whose it is.
+    pub account: AccountId,
+    pub name: PersonName,
     pub path: RepoPath,
     pub branch: BranchName,
+    /// The file is to go with the commit; the draft has no bytes.
+    pub deleted: bool,
+    /// The commit that the draft began from; `None` when the branch did not exist.
+    pub base: Option<Oid>,
     pub length: u64,
     pub sha256: Sha256Digest,
     pub executable: bool,
@@ -35,8 +48,11 @@ pub struct Draft {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DraftRecord {
     v: u32,
+    pub account: AccountId,
     pub path: RepoPath,
     pub branch: BranchName,
+    pub deleted: bool,
+    base: Option<Oid>,
     pub length: u64,
     pub sha256: Sha256Digest,
     pub executable: Option<bool>,
@@ -49,10 +65,14 @@ pub(crate) struct DraftRecord {
 }
 
 impl DraftRecord {
-    fn view(self) -> Draft {
+    fn view(self, name: PersonName) -> Draft {
         Draft {
+            account: self.account,
+            name,
             path: self.path,
             branch: self.branch,
+            deleted: self.deleted,
+            base: self.base,
             length: self.length,
             sha256: self.sha256,
             executable: self.executable.unwrap_or(false),
@@ -68,16 +88,20 @@ impl DraftRecord {
 }
 
 /// What is saved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SaveDraft {
     pub branch: String,
     pub path: String,
     pub bytes: Bytes,
     /// `None` keeps the mode that the file has in the branch.
     pub executable: Option<bool>,
+    /// The file is to be deleted; then there are no bytes.
+    pub deleted: bool,
+    /// The commit whose file the caller edits. `None` keeps what the draft has; a new one begins where the branch is.
+    pub base: Option<String>,
 }
 
-/// Saves, reads and removes the caller's own drafts.
+/// Saves, reads and removes drafts.
 #[derive(Clone)]
 pub struct Drafts {
     core: Arc<Core>,
@@ -86,33 +110,6 @@ pub struct Drafts {
 impl Drafts {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         Self { core }
-    }
-
-    /// The caller's drafts on a branch, by path.
-    pub async fn list(&self, caller: &Caller, project: &str, branch: &str, query: &PageQuery) -> Result<Page<Draft>> {
-        let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        let prefix = keys::draft_prefix(&parse_branch("branch", branch)?);
-        let after = query.after(&prefix, |raw| RepoPath::parse(raw).is_ok())?;
-        let range = RangeQuery {
-            partition: keys::drafts(&project.id, &caller.principal.account),
-            prefix: prefix.clone(),
-            after,
-            descending: false,
-            limit: query.limit(),
-        };
-        let page = self.core.ports.records.query(range).await?;
-        let drafts = page.records.iter().map(|r| crate::core::decode::<DraftRecord>(r).map(DraftRecord::view));
-        let items = drafts.collect::<Result<_>>()?;
-        Ok(Page { items, next: page.next.map(|sort| sort[prefix.len()..].to_owned()) })
-    }
-
-    pub async fn get(&self, caller: &Caller, project: &str, branch: &str, path: &str) -> Result<(Draft, Bytes)> {
-        let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        let (branch, path) = (parse_branch("branch", branch)?, parse_path("path", path)?);
-        let stored = find(&self.core, &project.id, &caller.principal.account, &branch, &path).await?;
-        let record = stored.ok_or(Error::NotFound("draft"))?.value;
-        let bytes = content(&self.core, &project.id, &record).await?;
-        Ok((record.view(), bytes))
     }
 
     /// Saves a draft: a new one with [`Expected::Absent`], an existing one at the etag that the caller read.
@@ -126,7 +123,7 @@ impl Drafts {
     ) -> Result<(Draft, bool)> {
         let project = self.core.project(caller, project, Permission::WriteCode).await?;
         let (branch, path) = (parse_branch("branch", &save.branch)?, parse_path("path", &save.path)?);
-        self.check_size(&path, &save.bytes)?;
+        self.check(&path, &save)?;
         let account = &caller.principal.account;
         let found = find(&self.core, &project.id, account, &branch, &path).await?;
         match &found {
@@ -136,22 +133,51 @@ impl Drafts {
                 self.refuse_too_many(&project.id, account, &branch).await?;
             }
         }
+        let base = self.base(&project.id, found.as_ref(), &branch, save.base.as_deref()).await?;
         let sha256 = Sha256Digest::of(&save.bytes);
-        let record = self.record(found.as_ref(), branch, path, &save, sha256);
+        let place = (account.clone(), branch, path);
+        let record = self.record(found.as_ref(), place, base, &save, sha256);
         let key = keys::draft(&project.id, account, &record.branch, &record.path);
         self.store_content(&project.id, sha256, save.bytes).await?;
         let expect = found.as_ref().map_or(Expect::Absent, |stored| Expect::At(stored.version.clone()));
         let write = Write::put(key, json!(record), expect);
         let made = self.core.commit(&project.id, caller, &[saved(&record)], vec![write]).await;
         made.map_err(|e| if e.is_condition_failed() { Error::PreconditionFailed("The draft") } else { e.into() })?;
-        Ok((record.view(), found.is_none()))
+        Ok((record.view(caller.principal.name.clone()), found.is_none()))
+    }
+
+    /// The commit that a draft is said to begin from, or the one that it has, or where its branch is now.
+    async fn base(
+        &self,
+        project: &ProjectId,
+        found: Option<&Stored<DraftRecord>>,
+        branch: &BranchName,
+        said: Option<&str>,
+    ) -> Result<Option<Oid>> {
+        match (said, found) {
+            (Some(said), found) => {
+                let said = Oid::parse(said)
+                    .map_err(|_| Error::invalid_ref("base", "The base is named by a commit's 40 hex digits."))?;
+                if found.is_some_and(|stored| stored.value.base == Some(said)) {
+                    return Ok(Some(said));
+                }
+                resolve(&self.core, project, &said.to_string()).await.map(Some)
+            }
+            (None, Some(stored)) => Ok(stored.value.base),
+            (None, None) => {
+                let refs = self.core.git.refs(&projects::repository(project)?).await;
+                let refs = refs.map_err(|e| Error::git(e, "project", "branch"))?;
+                let name = branch.to_ref();
+                Ok(refs.into_iter().find(|one| one.name == name).map(|one| one.oid))
+            }
+        }
     }
 
     fn record(
         &self,
         found: Option<&Stored<DraftRecord>>,
-        branch: BranchName,
-        path: RepoPath,
+        (account, branch, path): (AccountId, BranchName, RepoPath),
+        base: Option<Oid>,
         save: &SaveDraft,
         sha256: Sha256Digest,
     ) -> DraftRecord {
@@ -160,9 +186,12 @@ impl Drafts {
             found.iter().flat_map(|s| [&[s.value.sha256], &s.value.history[..]].concat()).collect();
         history.truncate(HISTORY_MAX);
         DraftRecord {
-            v: 1,
+            v: 2,
+            account,
             path,
             branch,
+            deleted: save.deleted,
+            base,
             length: save.bytes.len() as u64,
             sha256,
             executable: save.executable.or(found.and_then(|stored| stored.value.executable)),
@@ -173,12 +202,15 @@ impl Drafts {
         }
     }
 
-    fn check_size(&self, path: &RepoPath, bytes: &Bytes) -> Result<()> {
+    fn check(&self, path: &RepoPath, save: &SaveDraft) -> Result<()> {
         if path.as_str().len() > PATH_BYTES_MAX {
             return Err(Error::invalid_path("path", format!("A draft's path has at most {PATH_BYTES_MAX} bytes.")));
         }
+        if save.deleted && (!save.bytes.is_empty() || save.executable.is_some()) {
+            return Err(Error::invalid("deleted", "A draft that deletes a file has no bytes and no mode."));
+        }
         let most = self.core.quotas.draft_bytes;
-        if bytes.len() as u64 > most {
+        if save.bytes.len() as u64 > most {
             return Err(Error::TooLarge(format!("A draft has at most {most} bytes.").into()));
         }
         Ok(())
@@ -187,8 +219,8 @@ impl Drafts {
     async fn refuse_too_many(&self, project: &ProjectId, account: &AccountId, branch: &BranchName) -> Result<()> {
         let most = self.core.quotas.drafts_per_branch.min(1_000);
         let mut range = RangeQuery {
-            partition: keys::drafts(project, account),
-            prefix: keys::draft_prefix(branch),
+            partition: keys::drafts(project),
+            prefix: keys::draft_prefix(branch, account),
             limit: most,
             ..RangeQuery::default()
         };
@@ -244,7 +276,8 @@ impl Drafts {
 }
 
 fn saved(record: &DraftRecord) -> NewEvent {
-    let detail = json!({ "branch": record.branch, "path": record.path, "length": record.length });
+    let DraftRecord { branch, path, length, deleted, .. } = record;
+    let detail = json!({ "branch": branch, "path": path, "length": length, "deleted": deleted });
     NewEvent::new("draft.saved", format!("draft/{}/{}", record.branch, record.path), detail).unaudited()
 }
 
@@ -267,4 +300,20 @@ pub(crate) async fn content(core: &Core, project: &ProjectId, draft: &DraftRecor
 /// By digest, within the project: another project with the same bytes is never seen.
 fn blob_key(project: &ProjectId, sha256: Sha256Digest) -> Result<BlobKey> {
     Ok(BlobKey::parse(format!("projects/{project}/drafts/{sha256}"))?)
+}
+
+/// For the purge: forgets every draft of a project. May be called again.
+pub(crate) async fn clear(core: &Core, project: &ProjectId) -> Result<()> {
+    loop {
+        let range = RangeQuery { partition: keys::drafts(project), limit: CLEARED_AT_ONCE, ..RangeQuery::default() };
+        let page = core.ports.records.query(range).await?;
+        let gone = page.records.into_iter().map(|record| Write::Delete { key: record.key, expect: Expect::Anything });
+        let gone: Vec<_> = gone.collect();
+        if !gone.is_empty() {
+            core.ports.records.transact(gone).await?;
+        }
+        if page.next.is_none() {
+            return Ok(());
+        }
+    }
 }
