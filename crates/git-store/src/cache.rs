@@ -11,18 +11,26 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
+use crate::bitmap::Bitmaps;
 use crate::pack::PackIndex;
-use crate::record::{StoredPack, pack_key};
+use crate::record::{Contents, StoredPack, blob_key, pack_key};
+
 use crate::{Error, RepositoryId, Result};
 
-/// The packs of one repository, in the layout of an `objects` folder. Kept while someone holds it.
+/// The packs of one repository in one epoch, in the layout of an `objects` folder. Goes away with its value, so
+/// that a reader keeps what it began with, and a pack that was replaced is never found by who began later.
 pub(crate) struct RepositoryPacks {
     objects: PathBuf,
+    epoch: u64,
     filling: tokio::sync::Mutex<()>,
     indexes: Mutex<HashMap<Sha256Digest, Arc<PackIndex>>>,
+    bitmaps: Mutex<Option<(Sha256Digest, Arc<Bitmaps>)>>,
     bytes: AtomicU64,
     used: AtomicU64,
 }
+
+/// Bitmaps as they are stored (bytes).
+const BITMAPS_MAX: usize = 64 << 20;
 
 pub(crate) struct PackCache {
     root: PathBuf,
@@ -38,6 +46,11 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl RepositoryPacks {
     pub(crate) fn objects(&self) -> &Path {
         &self.objects
+    }
+
+    /// The epoch of the repository whose packs these are.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     fn path(&self, pack: &Sha256Digest, extension: &str) -> PathBuf {
@@ -59,8 +72,32 @@ impl RepositoryPacks {
         Ok(index)
     }
 
+    /// The bitmaps, if they are here.
+    pub(crate) fn bitmaps(&self) -> Option<Arc<Bitmaps>> {
+        locked(&self.bitmaps).as_ref().map(|(_, bitmaps)| Arc::clone(bitmaps))
+    }
+
     fn has(&self, pack: &Sha256Digest) -> bool {
         self.path(pack, "idx").exists()
+    }
+
+    /// Takes over the packs that both have, without copying.
+    fn inherit(&self, earlier: &Self, packs: &[StoredPack]) {
+        for pack in packs.iter().filter(|pack| earlier.has(&pack.id)) {
+            let linked = ["pack", "idx"].into_iter().all(|extension| {
+                std::fs::hard_link(earlier.path(&pack.id, extension), self.path(&pack.id, extension)).is_ok()
+            });
+            if linked {
+                self.bytes.fetch_add(pack.bytes + pack.index_bytes, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for RepositoryPacks {
+    fn drop(&mut self) {
+        // A copy of what is in blobs.
+        let _ = std::fs::remove_dir_all(&self.objects);
     }
 }
 
@@ -86,51 +123,82 @@ impl PackCache {
         Ok(dir)
     }
 
-    fn entry(&self, repository: &RepositoryId) -> Result<Arc<RepositoryPacks>> {
+    /// The packs of this epoch. Of an epoch that has passed they are not kept for others.
+    fn entry(&self, repository: &RepositoryId, epoch: u64, packs: &[StoredPack]) -> Result<Arc<RepositoryPacks>> {
         let mut open = locked(&self.open);
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        if let Some(packs) = open.get(repository) {
-            packs.used.store(now, Ordering::Relaxed);
-            return Ok(Arc::clone(packs));
+        let earlier = open.get(repository).cloned();
+        if let Some(here) = earlier.as_ref().filter(|here| here.epoch == epoch) {
+            here.used.store(now, Ordering::Relaxed);
+            return Ok(Arc::clone(here));
         }
-        let objects = self.root.join("repositories").join(repository.as_str());
+        let objects = self.root.join("repositories").join(format!("{repository}-{now}"));
         std::fs::create_dir_all(objects.join("pack")).map_err(Error::io("making the pack cache"))?;
-        let packs = Arc::new(RepositoryPacks {
+        let made = Arc::new(RepositoryPacks {
             objects,
+            epoch,
             filling: tokio::sync::Mutex::default(),
             indexes: Mutex::default(),
+            bitmaps: Mutex::default(),
             bytes: AtomicU64::new(0),
             used: AtomicU64::new(now),
         });
-        open.insert(repository.clone(), Arc::clone(&packs));
-        Ok(packs)
+        if let Some(earlier) = &earlier {
+            made.inherit(earlier, packs);
+        }
+        if earlier.is_none_or(|earlier| earlier.epoch < epoch) {
+            open.insert(repository.clone(), Arc::clone(&made));
+        }
+        Ok(made)
     }
 
-    /// Brings the packs here that are not.
+    /// Brings the packs here that are not, and the bitmaps.
     pub(crate) async fn fill(
         &self,
         repository: &RepositoryId,
         blobs: &Arc<dyn Blobs>,
-        packs: &[StoredPack],
+        epoch: u64,
+        contents: &Contents,
     ) -> Result<Arc<RepositoryPacks>> {
-        let here = self.entry(repository)?;
-        if packs.iter().any(|pack| !here.has(&pack.id)) {
+        let here = self.entry(repository, epoch, &contents.packs)?;
+        let (_, bitmaps) = contents.numbered();
+        let unread = |here: &RepositoryPacks| {
+            let at_hand = locked(&here.bitmaps).as_ref().map(|(digest, _)| *digest);
+            bitmaps.filter(|stored| at_hand != Some(stored.blob.digest))
+        };
+        if contents.packs.iter().any(|pack| !here.has(&pack.id)) || unread(&here).is_some() {
             let _one_at_a_time = here.filling.lock().await;
-            for pack in packs.iter().filter(|pack| !here.has(&pack.id)) {
+            for pack in contents.packs.iter().filter(|pack| !here.has(&pack.id)) {
                 let key = pack_key(repository, pack, "pack")?;
                 self.fetch(blobs, &key, &pack.id, &here.path(&pack.id, "pack")).await?;
                 let key = pack_key(repository, pack, "idx")?;
                 self.fetch(blobs, &key, &pack.index, &here.path(&pack.id, "idx")).await?;
                 here.bytes.fetch_add(pack.bytes + pack.index_bytes, Ordering::Relaxed);
             }
+            if let Some(stored) = unread(&here) {
+                let key = blob_key(repository, &stored.blob.name)?;
+                let raw = cloud::collect(blobs.get(&key, None).await?, BITMAPS_MAX).await?;
+                if Sha256Digest::of(&raw) != stored.blob.digest {
+                    return Err(cloud::Error::Corrupt(key.to_string()).into());
+                }
+                let bitmaps = Arc::new(crate::bitmap::decode(&raw)?);
+                *locked(&here.bitmaps) = Some((stored.blob.digest, bitmaps));
+            }
         }
         self.evict();
         Ok(here)
     }
 
-    /// Takes over a pack that was accepted from its quarantine.
-    pub(crate) async fn adopt(&self, repository: &RepositoryId, pack: &StoredPack, from: &Path) -> Result<()> {
-        let here = self.entry(repository)?;
+    /// Takes over a pack that was accepted from its quarantine, when the repository is at hand.
+    pub(crate) async fn adopt(
+        &self,
+        repository: &RepositoryId,
+        epoch: u64,
+        pack: &StoredPack,
+        from: &Path,
+    ) -> Result<()> {
+        let here = locked(&self.open).get(repository).filter(|here| here.epoch == epoch).cloned();
+        let Some(here) = here else { return Ok(()) };
         let _one_at_a_time = here.filling.lock().await;
         if here.has(&pack.id) {
             return Ok(());
@@ -162,10 +230,7 @@ impl PackCache {
     }
 
     pub(crate) fn forget(&self, repository: &RepositoryId) {
-        if let Some(packs) = locked(&self.open).remove(repository) {
-            // Whoever still reads holds the files open; the folder is a copy.
-            let _ = std::fs::remove_dir_all(&packs.objects);
-        }
+        locked(&self.open).remove(repository);
     }
 
     /// Removes what was used longest ago until the rest fits; never what is in use.
@@ -177,7 +242,6 @@ impl PackCache {
             let oldest = idle.min_by_key(|(_, packs)| packs.used.load(Ordering::Relaxed)).map(|(id, _)| id.clone());
             let Some(packs) = oldest.and_then(|id| open.remove(&id)) else { break };
             total -= packs.bytes.load(Ordering::Relaxed);
-            let _ = std::fs::remove_dir_all(&packs.objects);
         }
     }
 }

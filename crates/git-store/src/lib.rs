@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bitmap;
 mod cache;
 mod compact;
 mod edit;
@@ -31,6 +32,7 @@ mod shallow;
 mod store;
 mod walk;
 
+pub use compact::Compacted;
 pub use error::{Error, Result};
 pub use model::{
     Commit, CommitFiles, Diff, EntryKind, File, FileChange, FileDiff, FileMode, FileStatus, Head, LogPage, LogQuery,

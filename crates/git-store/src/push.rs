@@ -52,14 +52,20 @@ impl GitStore {
     /// The pack is stored first; the answer is a verdict for each update, in order.
     pub(crate) async fn push(&self, id: &RepositoryId, push: Push, policy: &dyn RefPolicy) -> Result<Vec<Verdict>> {
         let mut snapshot = self.snapshot(id).await?;
-        let inspected = self.inspect(id, &snapshot, &push).await?;
+        let mut inspected = self.inspect(id, &snapshot, &push).await?;
+        let mut epoch = snapshot.epoch;
         let mut stored = false;
         let mut verdicts = Vec::new();
         for attempt in 0..ATTEMPTS_MAX {
             if snapshot.pushes.iter().any(|settled| settled.id == push.id) {
                 // The outcome was lost, not the push; nothing else is known of one made by another process.
                 let settled = if verdicts.is_empty() { vec![Verdict::Done; push.updates.len()] } else { verdicts };
-                return self.adopt(id, &push).await.map(|()| settled);
+                return self.adopt(id, epoch, &push).await.map(|()| settled);
+            }
+            if snapshot.epoch != epoch {
+                // Packs were replaced meanwhile, and what is unreachable may be gone.
+                inspected = self.inspect(id, &snapshot, &push).await?;
+                epoch = snapshot.epoch;
             }
             let (judged, changes) = judge(&snapshot, &push, &inspected, policy).await;
             verdicts = judged;
@@ -76,8 +82,8 @@ impl GitStore {
             writes.extend(policy.along(&changes).await?);
             match self.settings().records.transact(writes).await {
                 Ok(_) => {
-                    self.adopt(id, &push).await?;
-                    self.tidy(id).await;
+                    self.adopt(id, epoch, &push).await?;
+                    self.tidy(id, next.contents.packs.len()).await;
                     return Ok(verdicts);
                 }
                 Err(cloud::Error::ConditionFailed { .. } | cloud::Error::Unclear(_) | cloud::Error::Unavailable(_)) => {
@@ -106,9 +112,17 @@ impl GitStore {
     ) -> Result<Vec<Result<Inspected, String>>> {
         let packs = self.packs(id, snapshot).await?;
         let quarantine = push.received.as_ref().map(|received| received.dir.path().to_owned());
+        let later = push.received.as_ref().filter(|received| received.epoch != packs.epoch());
+        let needs = later.map(|received| received.needs.clone()).unwrap_or_default();
         let updates = push.updates.clone();
         blocking(move || {
             let objects = Objects::open(packs, quarantine.as_deref())?;
+            for oid in needs {
+                if objects.header(&oid)?.is_none() {
+                    let gone = || Err(format!("missing necessary object {oid}"));
+                    return Ok(updates.iter().map(|_| gone()).collect());
+                }
+            }
             updates.iter().map(|update| inspect_one(&objects, update)).collect()
         })
         .await
@@ -147,9 +161,9 @@ impl GitStore {
     }
 
     /// A copy of the accepted pack for the next read; without it the next read fetches one.
-    async fn adopt(&self, id: &RepositoryId, push: &Push) -> Result<()> {
+    async fn adopt(&self, id: &RepositoryId, epoch: u64, push: &Push) -> Result<()> {
         if let Some(received) = &push.received
-            && let Err(error) = self.cache().adopt(id, &received.pack, received.dir.path()).await
+            && let Err(error) = self.cache().adopt(id, epoch, &received.pack, received.dir.path()).await
         {
             tracing::debug!(%error, "the pushed pack was not kept in the cache");
         }
@@ -308,6 +322,6 @@ impl GitStore {
         id: &RepositoryId,
         snapshot: &Snapshot,
     ) -> Result<Arc<crate::cache::RepositoryPacks>> {
-        self.cache().fill(id, &self.settings().blobs, &snapshot.contents.packs).await
+        self.cache().fill(id, &self.settings().blobs, snapshot.epoch, &snapshot.contents).await
     }
 }

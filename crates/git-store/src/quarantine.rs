@@ -21,6 +21,10 @@ pub(crate) const INCOMING: &str = "incoming.pack";
 pub(crate) struct Received {
     pub dir: TempDir,
     pub pack: StoredPack,
+    /// The epoch of the repository it was checked against.
+    pub epoch: u64,
+    /// Objects of the repository that its objects name. In a later epoch they may be gone.
+    pub needs: Vec<Oid>,
 }
 
 /// Checks the spooled pack of `dir` against the repository; `None` when it holds nothing.
@@ -44,7 +48,9 @@ pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir, upload: String
     let pack = place(dir.path(), &path, &ingested, upload)?;
     let objects = Objects::open(Arc::clone(packs), Some(dir.path()))?;
     check_dotfiles(&checker, &objects)?;
-    Ok(Some(Received { dir, pack }))
+    let inside = |oid: &Oid| ingested.objects.contains_key(oid);
+    let needs = checker.links.keys().copied().filter(|oid| !inside(oid)).collect();
+    Ok(Some(Received { dir, pack, epoch: packs.epoch(), needs }))
 }
 
 /// Whatever the pack's objects name is in the pack, or in the repository (which is closed already).

@@ -42,12 +42,59 @@ pub(crate) struct Retired {
     pub at: Millis,
 }
 
+/// A blob of the repository that is made from its packs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredBlob {
+    /// Below the repository's prefix.
+    pub name: String,
+    pub digest: Sha256Digest,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredBitmaps {
+    pub blob: StoredBlob,
+    /// The packs whose entries they number, in order.
+    pub packs: Vec<Sha256Digest>,
+    pub objects: u64,
+}
+
+/// A blob with the time at which it was made, or was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dated {
+    pub blob: StoredBlob,
+    pub at: Millis,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub refs: BTreeMap<RefName, StoredRef>,
     pub packs: Vec<StoredPack>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<Retired>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitmaps: Option<StoredBitmaps>,
+    /// A clone of all branches and tags as one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Dated>,
+    /// Objects that no ref led to at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<Dated>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_blobs: Vec<Dated>,
+}
+
+impl Contents {
+    /// The live packs, those that the bitmaps number first, and the bitmaps if all their packs are live.
+    pub(crate) fn numbered(&self) -> (Vec<StoredPack>, Option<&StoredBitmaps>) {
+        let find = |id: &Sha256Digest| self.packs.iter().find(|pack| pack.id == *id).cloned();
+        let Some(bitmaps) = &self.bitmaps else { return (self.packs.clone(), None) };
+        let Some(mut order) = bitmaps.packs.iter().map(find).collect::<Option<Vec<_>>>() else {
+            return (self.packs.clone(), None);
+        };
+        order.extend(self.packs.iter().filter(|pack| !bitmaps.packs.contains(&pack.id)).cloned());
+        (order, Some(bitmaps))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +107,7 @@ pub(crate) struct SettledPush {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StoredContents {
-    Inline(Contents),
+    Inline(Box<Contents>),
     Blob { key: BlobKey, digest: Sha256Digest },
 }
 
@@ -122,7 +169,7 @@ pub(crate) fn pack_key(repository: &RepositoryId, pack: &StoredPack, extension: 
     blob_key(repository, &format!("packs/{}-{}.{extension}", pack.id, pack.upload))
 }
 
-fn blob_key(repository: &RepositoryId, name: &str) -> Result<BlobKey> {
+pub(crate) fn blob_key(repository: &RepositoryId, name: &str) -> Result<BlobKey> {
     Ok(BlobKey::parse(format!("{}{name}", blob_prefix(repository)))?)
 }
 
@@ -137,7 +184,7 @@ impl GitStore {
         let record = found.ok_or_else(|| Error::NotFound(format!("repository `{repository}`")))?;
         let stored: RepositoryRecord = serde_json::from_value(record.value).map_err(|_| damaged(repository))?;
         let contents = match stored.contents {
-            StoredContents::Inline(contents) => contents,
+            StoredContents::Inline(contents) => *contents,
             StoredContents::Blob { key, digest } => {
                 let raw = cloud::collect(self.settings().blobs.get(&key, None).await?, CONTENTS_MAX).await?;
                 if Sha256Digest::of(&raw) != digest {
@@ -156,14 +203,25 @@ impl GitStore {
         })
     }
 
+    /// The blob that holds the contents, when the record itself does not.
+    pub(crate) async fn contents_key(&self, repository: &RepositoryId) -> Result<Option<BlobKey>> {
+        let found = self.settings().records.get(&record_key(repository)).await?;
+        let Some(record) = found else { return Ok(None) };
+        let stored: RepositoryRecord = serde_json::from_value(record.value).map_err(|_| damaged(repository))?;
+        Ok(match stored.contents {
+            StoredContents::Inline(_) => None,
+            StoredContents::Blob { key, .. } => Some(key),
+        })
+    }
+
     /// The value of the record; contents that are large are stored as a blob first.
     pub(crate) async fn record_value(&self, id: &RepositoryId, snapshot: &Snapshot) -> Result<serde_json::Value> {
         let raw = serde_json::to_vec(&snapshot.contents).map_err(|_| damaged(id))?;
         let contents = if raw.len() <= INLINE_MAX {
-            StoredContents::Inline(snapshot.contents.clone())
+            StoredContents::Inline(Box::new(snapshot.contents.clone()))
         } else {
             let digest = Sha256Digest::of(&raw);
-            let key = blob_key(id, &format!("contents/{digest}.json"))?;
+            let key = blob_key(id, &format!("contents/{digest}-{}.json", self.new_push_id()))?;
             self.put_blob(&key, raw.into(), digest).await?;
             StoredContents::Blob { key, digest }
         };

@@ -3,7 +3,7 @@
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use crate::objects::{CommitLinks, Objects};
-use crate::pack::Kind;
+use crate::pack::{Chosen, Kind, PackSet};
 use crate::{Error, Oid, Ref, Result};
 
 /// Commits on the client's side whose trees are looked at to find what it has.
@@ -30,6 +30,17 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// The same, by the numbers of a pack set.
+    pub(crate) fn numbered(&self, set: &PackSet) -> Result<Chosen> {
+        let mut chosen = Chosen::default();
+        for oid in &self.oids {
+            let missing = || Error::Corrupt(format!("object {oid}, which is in no pack,"));
+            chosen.send.insert(set.number(oid).ok_or_else(missing)?);
+        }
+        chosen.known.extend(self.known.iter().filter_map(|oid| set.number(oid)));
+        Ok(chosen)
+    }
+
     fn add(&mut self, oid: Oid) -> bool {
         let new = !self.known.contains(&oid) && self.selected.insert(oid);
         if new {

@@ -1,53 +1,18 @@
-//! A pack for a client, copied from stored packs entry by entry.
+//! A pack for a client, copied from stored packs.
 
-use std::collections::HashMap;
-use std::io::BufRead;
-use std::sync::Arc;
-
+use roaring::RoaringBitmap;
 use sha1::{Digest, Sha1};
 
-use super::PackIndex;
-use super::reader::{PACK_TRAILER, PackFile, Storage, write_distance, write_type_and_size};
+use super::reader::{EntryHeader, PACK_HEADER, PACK_TRAILER, PackFile, Storage, write_distance, write_type_and_size};
+use super::set::{Member, PackSet};
 use super::write::{pack_header, whole_entry};
-use crate::cache::RepositoryPacks;
 use crate::objects::Objects;
-use crate::record::StoredPack;
-use crate::walk::Selection;
 use crate::{Error, Oid, Result};
 
 const OFS_DELTA: u8 = 6;
 const REF_DELTA: u8 = 7;
-
-/// The packs of a repository, to be copied from.
-pub(crate) struct PackSet {
-    packs: Vec<(PackFile, Arc<PackIndex>)>,
-}
-
-impl PackSet {
-    pub(crate) fn open(here: &RepositoryPacks, packs: &[StoredPack]) -> Result<Self> {
-        let open = |pack: &StoredPack| Ok((PackFile::open(&here.pack_path(&pack.id))?, here.index(&pack.id)?));
-        Ok(Self { packs: packs.iter().map(open).collect::<Result<_>>()? })
-    }
-
-    /// The pack an object is in, and where.
-    fn locate(&self, oid: &Oid) -> Option<(usize, u64)> {
-        let found = |(at, (_, index)): (usize, &(PackFile, Arc<PackIndex>))| Some((at, index.offset(index.find(oid)?)));
-        self.packs.iter().enumerate().find_map(found)
-    }
-
-    /// All objects of all packs, each once.
-    pub(crate) fn everything(&self) -> Selection {
-        let mut all = Selection::default();
-        for (_, index) in &self.packs {
-            for oid in (0..index.len()).map(|at| index.oid(at)) {
-                if all.selected.insert(oid) {
-                    all.oids.push(oid);
-                }
-            }
-        }
-        all
-    }
-}
+/// Read from a stored pack at a time (bytes).
+const WINDOW: usize = 64 * 1024;
 
 /// How a pack is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +21,13 @@ pub(crate) struct Plan {
     pub offsets: bool,
     /// Deltas may have their base on the client's side.
     pub thin: bool,
+}
+
+/// What a pack is to hold, and what whoever gets it has; by the numbers of the pack set.
+#[derive(Default)]
+pub(crate) struct Chosen {
+    pub send: RoaringBitmap,
+    pub known: RoaringBitmap,
 }
 
 struct Output<'a> {
@@ -70,51 +42,83 @@ impl Output<'_> {
         self.at += bytes.len() as u64;
         (self.sink)(bytes)
     }
+}
 
-    fn copy(&mut self, pack: &PackFile, range: std::ops::Range<u64>) -> Result<()> {
-        let mut cursor = pack.cursor(range.start);
-        let mut left = range.end.saturating_sub(range.start);
-        while left > 0 {
-            let chunk = cursor.fill_buf().map_err(Error::io("copying a pack"))?;
-            let n = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            if n == 0 {
+/// A stored pack read from front to back, in pieces.
+struct Window<'a> {
+    file: &'a PackFile,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    fn over(file: &'a PackFile) -> Self {
+        Self { file, start: 0, bytes: Vec::new() }
+    }
+
+    /// The bytes from `at`: at least one, as many as are at hand.
+    fn from(&mut self, at: u64) -> Result<&[u8]> {
+        if at < self.start || at >= self.start + self.bytes.len() as u64 {
+            self.file.read_into(at, WINDOW, &mut self.bytes)?;
+            self.start = at;
+            if self.bytes.is_empty() {
                 return Err(Error::Corrupt("a pack".into()));
             }
-            self.put(&chunk[..n])?;
-            cursor.consume(n);
-            left -= n as u64;
+        }
+        Ok(&self.bytes[(at - self.start) as usize..])
+    }
+
+    fn entry(&mut self, offset: u64) -> Result<EntryHeader> {
+        let near = self.from(offset)?;
+        match PackFile::header_in(near, offset) {
+            Some(header) => Ok(header),
+            // It may be cut by the window's end.
+            None => self.file.entry(offset),
+        }
+    }
+
+    fn copy(&mut self, range: std::ops::Range<u64>, out: &mut Output<'_>) -> Result<()> {
+        let mut at = range.start;
+        while at < range.end {
+            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+            let near = self.from(at)?;
+            let near = &near[..near.len().min(left)];
+            out.put(near)?;
+            at += near.len() as u64;
         }
         Ok(())
     }
 }
 
-/// Writes a pack of the selection.
+/// Writes a pack of what is chosen: stored packs as they are where all of one is sent, otherwise entry by entry.
+/// Nothing that is deflated already is deflated again, but for a delta whose base stays behind.
 pub(crate) fn write_pack(
     set: &PackSet,
     objects: &Objects,
-    selection: &Selection,
+    chosen: &Chosen,
     plan: Plan,
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let missing = |oid: &Oid| Error::Corrupt(format!("object {oid}, which is in no pack,"));
-    let mut places = Vec::with_capacity(selection.oids.len());
-    for oid in &selection.oids {
-        places.push((set.locate(oid).ok_or_else(|| missing(oid))?, *oid));
-    }
-    places.sort_unstable();
-    let count = u32::try_from(places.len()).map_err(|_| Error::TooLarge("too many objects".into()))?;
+    let count = u32::try_from(chosen.send.len()).map_err(|_| Error::TooLarge("too many objects".into()))?;
     let mut out = Output { sink, hash: Sha1::new(), at: 0 };
-    if let [(pack, index)] = set.packs.as_slice()
-        && index.len() == places.len()
-        && plan.offsets
-    {
-        // Everything that is stored is asked for: the stored pack is the answer.
-        return out.copy(pack, 0..pack.len());
-    }
     out.put(&pack_header(count))?;
-    let mut writer = Writer { set, objects, selection, plan, written: HashMap::with_capacity(places.len()) };
-    for ((pack, offset), oid) in places {
-        writer.entry(&mut out, pack, offset, oid)?;
+    for member in set.members() {
+        let numbers = member.numbers();
+        let sent = chosen.send.range_cardinality(numbers.clone());
+        if sent == 0 {
+            continue;
+        }
+        let mut window = Window::over(&member.file);
+        if sent == numbers.len() as u64 && plan.offsets {
+            // Distances between the entries of a pack stay what they are.
+            window.copy(PACK_HEADER..member.file.len() - PACK_TRAILER, &mut out)?;
+            continue;
+        }
+        let written = vec![0; numbers.len()];
+        let mut writer = Writer { set, objects, chosen, plan, member, window, written };
+        for number in chosen.send.range(numbers) {
+            writer.entry(&mut out, number - member.first)?;
+        }
     }
     let checksum = out.hash.clone().finalize();
     out.put(&checksum)
@@ -123,68 +127,69 @@ pub(crate) fn write_pack(
 struct Writer<'a> {
     set: &'a PackSet,
     objects: &'a Objects,
-    selection: &'a Selection,
+    chosen: &'a Chosen,
     plan: Plan,
-    /// Where each stored entry went.
-    written: HashMap<(usize, u64), u64>,
+    member: &'a Member,
+    window: Window<'a>,
+    /// Where each entry of this pack went, by rank; zero when it was not written.
+    written: Vec<u64>,
 }
 
 impl Writer<'_> {
-    fn entry(&mut self, out: &mut Output<'_>, pack: usize, offset: u64, oid: Oid) -> Result<()> {
-        let (file, index) = &self.set.packs[pack];
+    fn entry(&mut self, out: &mut Output<'_>, rank: u32) -> Result<()> {
         let corrupt = || Error::Corrupt("a pack index".into());
-        let start = out.at;
-        let header = file.entry(offset)?;
-        let rank = index.rank(offset).ok_or_else(corrupt)?;
-        let next = index.by_offset().get(rank + 1).map(|at| index.offset(*at as usize));
-        let end = next.unwrap_or(file.len() - PACK_TRAILER);
+        let (offset, start) = (self.member.offset(rank), out.at);
+        let header = self.window.entry(offset)?;
+        let last = rank as usize + 1 == self.written.len();
+        let end = if last { self.member.file.len() - PACK_TRAILER } else { self.member.offset(rank + 1) };
         let base = match header.storage {
             Storage::Whole(_) => None,
-            Storage::OnOffset(base) => {
-                let at = index.by_offset()[index.rank(base).ok_or_else(corrupt)?];
-                Some((base, index.oid(at as usize)))
+            Storage::OnOffset(base) => Some(self.member.index.rank(base).ok_or_else(corrupt)?),
+            Storage::OnOid(base) => {
+                let at = self.member.index.find(&base).ok_or_else(corrupt)?;
+                Some(self.member.index.rank(self.member.index.offset(at)).ok_or_else(corrupt)?)
             }
-            Storage::OnOid(base) => Some((index.offset(index.find(&base).ok_or_else(corrupt)?), base)),
         };
         match base {
-            None => out.copy(file, offset..end)?,
-            Some((base, base_oid)) => match self.delta_header(start, pack, base, base_oid, header.size) {
+            None => self.window.copy(offset..end, out)?,
+            Some(base) => match self.delta_header(start, base, header.size) {
                 Some(head) => {
                     out.put(&head)?;
-                    out.copy(file, header.data_at..end)?;
+                    self.window.copy(header.data_at..end, out)?;
                 }
                 None => {
-                    let (kind, bytes) = self.objects.read(&oid)?;
+                    let (kind, bytes) = self.objects.read(&self.oid(rank as usize))?;
                     out.put(&whole_entry(kind, &bytes)?)?;
                 }
             },
         }
-        self.written.insert((pack, offset), start);
+        self.written[rank as usize] = start;
         Ok(())
+    }
+
+    fn oid(&self, rank: usize) -> Oid {
+        self.member.index.oid(self.member.index.by_offset()[rank] as usize)
     }
 
     /// The header of a delta that can stay one: its base is sent from the same pack (so that no two packs can
     /// make a circle), or is on the client's side.
-    fn delta_header(&self, start: u64, pack: usize, base: u64, base_oid: Oid, size: u64) -> Option<Vec<u8>> {
+    fn delta_header(&self, start: u64, base: usize, size: u64) -> Option<Vec<u8>> {
         let mut head = Vec::with_capacity(32);
-        let sent = self.selection.selected.contains(&base_oid);
-        if sent && self.set.locate(&base_oid) != Some((pack, base)) {
-            return None;
-        }
-        let had = self.plan.thin && self.selection.known.contains(&base_oid);
-        if !sent && !had {
-            return None;
-        }
-        match self.written.get(&(pack, base)) {
-            Some(base_at) if sent && self.plan.offsets => {
+        if self.chosen.send.contains(self.member.first + base as u32) {
+            let base_at = self.written[base];
+            if self.plan.offsets && base_at > 0 {
                 write_type_and_size(&mut head, OFS_DELTA, size);
                 write_distance(&mut head, start - base_at);
+                return Some(head);
             }
-            _ => {
-                write_type_and_size(&mut head, REF_DELTA, size);
-                head.extend_from_slice(base_oid.as_bytes());
+        } else {
+            let number = self.set.number(&self.oid(base))?;
+            if self.chosen.send.contains(number) || !self.plan.thin || !self.chosen.known.contains(number) {
+                return None;
             }
         }
+        write_type_and_size(&mut head, REF_DELTA, size);
+        head.extend_from_slice(self.oid(base).as_bytes());
         Some(head)
     }
 }

@@ -5,12 +5,14 @@ mod delta;
 mod index;
 mod ingest;
 mod reader;
+mod set;
 mod write;
 
-pub(crate) use copy::{PackSet, Plan, write_pack};
+pub(crate) use copy::{Chosen, Plan, write_pack};
 pub(crate) use index::PackIndex;
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use reader::Kind;
+pub(crate) use set::PackSet;
 pub(crate) use write::PackWriter;
 
 /// Limits of one push. They hold before memory is taken.

@@ -100,6 +100,19 @@ impl PackFile {
         parse_header(&raw[..there], offset).ok_or_else(|| Error::Unpack("a pack entry has a bad header".into()))
     }
 
+    /// The header of an entry whose first bytes are in memory; `None` when they are no header, or not all of one.
+    pub(crate) fn header_in(bytes: &[u8], offset: u64) -> Option<EntryHeader> {
+        parse_header(&bytes[..bytes.len().min(HEADER_MAX)], offset)
+    }
+
+    /// Fills `buffer` with what is at `at`: `wanted` bytes, or fewer at the end.
+    pub(crate) fn read_into(&self, at: u64, wanted: usize, buffer: &mut Vec<u8>) -> Result<()> {
+        buffer.resize(wanted, 0);
+        let there = read_some(&self.file, buffer, at).map_err(Error::io("reading a pack"))?;
+        buffer.truncate(there);
+        Ok(())
+    }
+
     /// A reader of the bytes from `at`.
     pub(crate) fn cursor(&self, at: u64) -> Cursor<'_> {
         Cursor { file: &self.file, at, end: self.len, window: Vec::new(), used: 0 }

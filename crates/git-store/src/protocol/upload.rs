@@ -1,6 +1,7 @@
 //! Upload-pack: what is wanted, what is had, and the pack between (gitprotocol-pack, gitprotocol-v2).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cloud::BlobStream;
@@ -9,6 +10,7 @@ use futures::StreamExt;
 use super::advertise::head_oid;
 use super::pktline::{self, Packet, PacketReader};
 use super::request::{Fetch, LsRefs, Request, read_v0, read_v2};
+use crate::bitmap::{Bitmaps, choose};
 use crate::http::Protocol;
 use crate::objects::Objects;
 use crate::pack::{Kind, PackSet, Plan, write_pack};
@@ -61,12 +63,13 @@ impl GitStore {
         protocol: Protocol,
     ) -> Result<BlobStream> {
         let packs = self.packs(id, &snapshot).await?;
-        let stored = snapshot.contents.packs.clone();
+        let (stored, bitmaps) = snapshot.contents.numbered();
+        let bitmaps = bitmaps.and_then(|_| packs.bitmaps());
         let prepared = blocking(move || {
             let objects = Objects::open(packs, None)?;
             let set = PackSet::open(&objects.packs, &stored)?;
             let (head, work) = prepare(&objects, &snapshot, fetch, protocol)?;
-            Ok((head, work.map(|work| (work, objects, set))))
+            Ok((head, work.map(|work| (Work { bitmaps, ..work }, objects, set))))
         })
         .await?;
         let (head, Some((work, objects, set))) = prepared else {
@@ -111,6 +114,7 @@ fn ls_refs(snapshot: &Snapshot, asked: &LsRefs) -> Bytes {
 /// What is left to do once the answer has begun.
 struct Work {
     wanted: Wanted,
+    bitmaps: Option<Arc<Bitmaps>>,
     plan: Plan,
     /// The size of a side-band packet; `None` sends the bare pack.
     side_band: Option<usize>,
@@ -145,6 +149,7 @@ fn prepare(objects: &Objects, snapshot: &Snapshot, fetch: Fetch, protocol: Proto
     wants.append(&mut edge.wants);
     let work = Work {
         wanted: Wanted { wants, haves: common, cut: edge.cut, tags },
+        bitmaps: None,
         plan: Plan { offsets: fetch.offsets, thin: fetch.thin },
         side_band: fetch.side_band,
         progress: !fetch.no_progress,
@@ -276,10 +281,14 @@ fn stream_pack(work: &Work, objects: &Objects, set: &PackSet, send: &mut dyn FnM
 }
 
 fn try_stream(work: &Work, objects: &Objects, set: &PackSet, send: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
-    let selection = select(objects, &work.wanted)?;
+    let chosen = match &work.bitmaps {
+        // A history that is cut is not what the bitmaps speak of.
+        Some(bitmaps) if work.wanted.cut.is_empty() => choose(set, objects, bitmaps, &work.wanted)?,
+        _ => select(objects, &work.wanted)?.numbered(set)?,
+    };
     if let Some(max) = work.side_band.filter(|_| work.progress) {
         let mut out = Vec::new();
-        let text = format!("Enumerating objects: {}, done.\n", selection.oids.len());
+        let text = format!("Enumerating objects: {}, done.\n", chosen.send.len());
         pktline::side_band(&mut out, 2, text.as_bytes(), max);
         send(out.into())?;
     }
@@ -294,7 +303,7 @@ fn try_stream(work: &Work, objects: &Objects, set: &PackSet, send: &mut dyn FnMu
         }
         None => send(std::mem::take(pending).into()),
     };
-    write_pack(set, objects, &selection, work.plan, &mut |mut bytes| {
+    write_pack(set, objects, &chosen, work.plan, &mut |mut bytes| {
         while !bytes.is_empty() {
             let n = bytes.len().min(payload - pending.len());
             pending.extend_from_slice(&bytes[..n]);

@@ -10,12 +10,25 @@ use cloud::{
 };
 use futures::TryStreamExt;
 
+/// When all of them were stored: long after any clock of the tests, so that none counts as left behind.
+const STORED: Millis = Millis(i64::MAX);
+
 #[derive(Default)]
-pub struct MemoryBlobs(Mutex<BTreeMap<String, Bytes>>);
+pub struct MemoryBlobs(Mutex<BTreeMap<String, Bytes>>, Mutex<Vec<String>>);
 
 impl MemoryBlobs {
     pub fn keys(&self) -> Vec<String> {
         self.0.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub fn bytes(&self, key: &str) -> Bytes {
+        self.0.lock().unwrap()[key].clone()
+    }
+
+    /// Stores what no record names, long ago.
+    pub fn leave_behind(&self, key: &str) {
+        self.0.lock().unwrap().insert(key.into(), Bytes::from_static(b"left"));
+        self.1.lock().unwrap().push(key.into());
     }
 
     /// Flips a byte of every blob whose key ends so.
@@ -34,7 +47,7 @@ impl MemoryBlobs {
             key: key.clone(),
             length: bytes.len() as u64,
             etag: ETag(Sha256Digest::of(bytes).to_string()),
-            modified: Millis(0),
+            modified: STORED,
             content_type: None,
             content_encoding: None,
             cache_control: None,
@@ -81,8 +94,12 @@ impl Blobs for MemoryBlobs {
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<BlobPage> {
         let all = self.0.lock().unwrap();
         let found = all.iter().filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|a| key.as_str() > a));
-        let blobs = found.take(limit).map(|(k, b)| Self::meta(&BlobKey::parse(k.clone()).unwrap(), b)).collect();
-        Ok(BlobPage { blobs, next: None })
+        let left = self.1.lock().unwrap();
+        let meta = |(key, bytes): (&String, &Bytes)| {
+            let modified = if left.contains(key) { Millis(0) } else { STORED };
+            BlobMeta { modified, ..Self::meta(&BlobKey::parse(key.clone()).unwrap(), bytes) }
+        };
+        Ok(BlobPage { blobs: found.take(limit).map(meta).collect(), next: None })
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<()> {

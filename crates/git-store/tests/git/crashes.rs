@@ -12,7 +12,7 @@ use testkit::{Fault, FaultyCloud, SimClock};
 use crate::blobs::MemoryBlobs;
 use crate::machine::{TestPolicy, open_store};
 
-fn request(head: Option<Oid>, n: usize) -> CommitFiles {
+pub fn request(head: Option<Oid>, n: usize) -> CommitFiles {
     let who = Signature { name: "A".into(), email: "a@x".into(), at: Millis(1_700_000_000_000), offset_minutes: 0 };
     let path = RepoPath::parse(format!("f{n}")).unwrap();
     CommitFiles {
@@ -27,7 +27,7 @@ fn request(head: Option<Oid>, n: usize) -> CommitFiles {
 }
 
 /// Every object that the branch leads to can be read.
-async fn is_whole(store: &GitStore, id: &RepositoryId, head: Oid) -> usize {
+pub async fn is_whole(store: &GitStore, id: &RepositoryId, head: Oid) -> usize {
     let query = LogQuery { from: head, path: None, after: None, limit: 1000 };
     let commits = store.log(id, query).await.unwrap().commits;
     for commit in &commits {

@@ -48,12 +48,23 @@ pub struct Machine {
     pub records: Arc<MemoryRecords>,
     pub policy: Arc<TestPolicy>,
     pub id: RepositoryId,
+    pub clock: Arc<SimClock>,
     pub dir: TempDir,
     pub url: String,
 }
 
+pub const START: Millis = Millis(1_700_000_000_000);
+
 pub fn open_store(records: Arc<dyn Records>, blobs: Arc<dyn Blobs>, cache: PathBuf) -> GitStore {
-    let clock = Arc::new(SimClock::at(Millis(1_700_000_000_000)));
+    open_store_at(records, blobs, cache, Arc::new(SimClock::at(START)))
+}
+
+pub fn open_store_at(
+    records: Arc<dyn Records>,
+    blobs: Arc<dyn Blobs>,
+    cache: PathBuf,
+    clock: Arc<SimClock>,
+) -> GitStore {
     let entropy = Arc::new(SystemEntropy);
     GitStore::new(GitStoreSettings { blobs, records, clock, entropy, cache, cache_bytes_max: 1 << 30 }).unwrap()
 }
@@ -63,13 +74,14 @@ impl Machine {
         let records = Arc::new(MemoryRecords::new(Arc::new(SimClock::at(Millis(0)))));
         let blobs = Arc::new(MemoryBlobs::default());
         let dir = TempDir::new().unwrap();
-        let store = open_store(records.clone(), blobs.clone(), dir.path().join("cache"));
+        let clock = Arc::new(SimClock::at(START));
+        let store = open_store_at(records.clone(), blobs.clone(), dir.path().join("cache"), clock.clone());
         let id = RepositoryId::parse("one").unwrap();
         store.create(&id, &BranchName::parse("main").unwrap()).await.unwrap();
         let policy = Arc::new(TestPolicy::default());
         let url = serve(store.clone(), policy.clone()).await;
         let url = format!("{url}/one.git");
-        Self { store, blobs, records, policy, id, dir, url }
+        Self { store, blobs, records, policy, id, clock, dir, url }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

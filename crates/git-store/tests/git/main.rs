@@ -4,6 +4,7 @@
 
 mod blobs;
 mod clients;
+mod compaction;
 mod crashes;
 mod hostile;
 mod machine;
