@@ -1,5 +1,7 @@
 // Writes src/api/generated.ts from the API document: a type for each schema and a signature for each operation.
 // Every build and check begins with it: what a page asks of the API that the document does not have fails to compile.
+// `node build/client.js <document>` reads another document.
+// `node build/client.js <document>` reads another document.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -120,7 +122,7 @@ export function generate(document) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-  const text = generate(JSON.parse(readFileSync(at('../../../docs/openapi.json'), 'utf8')));
+  const text = generate(JSON.parse(readFileSync(process.argv[2] ?? at('../../../docs/openapi.json'), 'utf8')));
   const target = at('../src/api/generated.ts');
   // Untouched when it says so already, so that a build is not made anew for it.
   if (!existsSync(target) || readFileSync(target, 'utf8') !== text) writeFileSync(target, text);

@@ -240,12 +240,12 @@ test('a branch is created, compared and deleted', async () => {
 test('an admin adds a person, who works as a member and is then disabled', async () => {
   const person = { email: 'mina@example.com', password: 'correct horse battery' };
   await visit(page, '/admin');
-  await page.getByRole('button', { name: 'Add person' }).click();
+  await page.getByRole('button', { name: 'Invite person' }).click();
   await page.getByRole('dialog').getByLabel('E-mail').fill(person.email);
   await page.getByRole('dialog').getByLabel('Name').fill('Mina');
   await page.getByRole('dialog').getByLabel('First password').fill('short');
   await page.getByRole('dialog').getByLabel('First password').fill(person.password);
-  await page.getByRole('dialog').getByRole('button', { name: 'Add person' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Invite person' }).click();
   await page.getByText('mina@example.com', { exact: true }).waitFor();
   await accessible(page, 'admin');
 
@@ -261,7 +261,7 @@ test('an admin adds a person, who works as a member and is then disabled', async
   await api.signIn(platform.admin);
   const { items } = await api.call('GET', '/accounts');
   const mina = items.find((account) => account.email === person.email);
-  await visit(page, '/p/order-shop/settings');
+  await visit(page, '/p/order-shop/settings/members');
   await page.getByRole('button', { name: 'Add member' }).click();
   await page.getByRole('dialog').getByLabel('Account id or e-mail').fill(mina.id);
   await page.getByRole('dialog').getByRole('button', { name: 'Add member' }).click();

@@ -1,70 +1,24 @@
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 
 import { t } from './i18n';
+import { Header, toContent } from './parts/Header';
+import { Keys } from './parts/Keys';
+import { lazy } from './parts/lazy';
+import { Notices } from './parts/Notices';
 import { Trouble } from './parts/Trouble';
 import { Waiting } from './parts/Waiting';
 import { Account } from './pages/Account';
-import { Admin } from './pages/Admin';
-import { Branches } from './pages/Branches';
-import { Commit } from './pages/Commit';
-import { Commits } from './pages/Commits';
-import { Compare } from './pages/Compare';
-import { Environment } from './pages/Environment';
-import { Environments } from './pages/Environments';
-import { File } from './pages/File';
-import { Files } from './pages/Files';
-import { Job } from './pages/Job';
-import { Jobs } from './pages/Jobs';
 import { NewProject } from './pages/NewProject';
-import { Overview } from './pages/Overview';
+import { NotFound } from './pages/NotFound';
 import { ProjectFrame } from './pages/ProjectFrame';
+import { ProjectPage, SECTION_OF } from './pages/ProjectPages';
 import { Projects } from './pages/Projects';
-import { Settings } from './pages/Settings';
 import { SignIn } from './pages/SignIn';
-import { Storage } from './pages/Storage';
 import { useLoaded } from './state/loaded';
-import { here, href } from './state/router';
-import { account, loadAccount, signOut } from './state/session';
-import { connection } from './state/socket';
+import { here } from './state/router';
+import { account, loadAccount } from './state/session';
 
-/** The section that a page belongs to, where it is not its own. */
-const SECTION_OF: Record<string, string> = { file: 'files', compare: 'commits' };
-
-function ProjectPage({ section, id }: { section: string; id: string | undefined }) {
-  switch (section) {
-    case '':
-      return <Overview />;
-    case 'files':
-      return <Files />;
-    case 'file':
-      return <File />;
-    case 'commits':
-      return id ? <Commit key={id} id={id} /> : <Commits />;
-    case 'compare':
-      return <Compare />;
-    case 'branches':
-      return <Branches />;
-    case 'jobs':
-      return id ? <Job key={id} id={id} /> : <Jobs />;
-    case 'environments':
-      return id ? <Environment key={id} name={id} /> : <Environments />;
-    case 'storage':
-      return <Storage />;
-    case 'settings':
-      return <Settings />;
-    default:
-      return <NotFound />;
-  }
-}
-
-function NotFound() {
-  return (
-    <div class="empty">
-      <h1>{t('app.notFound')}</h1>
-      <p>{t('app.notFound.hint')}</p>
-    </div>
-  );
-}
+const Admin = lazy(async () => (await import('./pages/Admin')).Admin);
 
 function Page() {
   const [first, second, third = '', fourth] = here.value.segments;
@@ -76,7 +30,7 @@ function Page() {
     case 'account':
       return <Account />;
     case 'admin':
-      return <Admin />;
+      return <Admin section={second ?? ''} />;
     case 'p':
       if (second === undefined) break;
       return (
@@ -92,46 +46,25 @@ function Page() {
   );
 }
 
-function Header() {
+/** Names the page in the title, says it to who does not see it, and keeps the focus from being lost with the old page. */
+function Announcer() {
+  const { segments, query } = here.value;
+  const place = [...segments.slice(segments[0] === 'p' ? 1 : 0), query.get('path')].filter((part) => part).join(' / ');
+  const first = useRef(true);
+  useEffect(() => {
+    document.title = [place, t('app.name')].filter((part) => part).join(' · ');
+    if (!first.current && (!document.activeElement || document.activeElement === document.body)) toContent();
+    first.current = false;
+  }, [place]);
   return (
-    <header class="top">
-      <a class="skip" href="#content" onClick={toContent}>
-        {t('app.skip')}
-      </a>
-      <a class="name" href={href([])}>
-        {t('app.name')}
-      </a>
-      <nav aria-label={t('app.menu')}>
-        <span class={`live ${connection.value}`} role="status">
-          {connection.value === 'open' ? t('app.live') : connection.value === 'idle' ? '' : t('app.reconnecting')}
-        </span>
-        <a href={href([])}>{t('app.projects')}</a>
-        {account.value?.admin && <a href={href(['admin'])}>{t('app.admin')}</a>}
-        <a href={href(['account'])} title={t('app.account')}>
-          {account.value?.name || account.value?.email}
-        </a>
-        <button type="button" onClick={() => void signOut()}>
-          {t('app.signOut')}
-        </button>
-      </nav>
-    </header>
+    <p class="hidden" role="status">
+      {first.current ? '' : place || t('app.projects')}
+    </p>
   );
-}
-
-/** The address keeps its place: what is after `#` is the page. */
-function toContent(event: MouseEvent): void {
-  event.preventDefault();
-  const content = document.getElementById('content');
-  content?.setAttribute('tabindex', '-1');
-  content?.focus();
 }
 
 export function App() {
   const asked = useLoaded(loadAccount, 'me');
-  const place = here.value.segments.join('/');
-  useEffect(() => {
-    document.title = [here.value.segments.slice(1).join(' / '), t('app.name')].filter((part) => part).join(' · ');
-  }, [place]);
   if (account.value === undefined) {
     return <main id="content">{asked.error ? <Trouble error={asked.error} retry={asked.reload} /> : <Waiting />}</main>;
   }
@@ -140,6 +73,9 @@ export function App() {
     <>
       <Header />
       <Page />
+      <Announcer />
+      <Notices />
+      <Keys />
     </>
   );
 }

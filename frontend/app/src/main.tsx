@@ -1,4 +1,9 @@
-import './style.css';
+import './style/colours.css';
+import './style/text.css';
+import './style/layout.css';
+import './style/controls.css';
+import './style/parts.css';
+import './style/code.css';
 
 import { render } from 'preact';
 

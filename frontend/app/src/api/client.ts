@@ -70,6 +70,12 @@ export function target(template: string, path: Record<string, unknown>, query: R
   return text === '' ? filled : `${filled}?${text}`;
 }
 
+/** Where a browser finds the result of an operation by itself: a link to a download. */
+export function address<N extends Name>(name: N, parts: Arguments<N>): string {
+  const { path = {}, query = {} } = parts as Parts;
+  return base() + target(routes[name][1], path, query);
+}
+
 async function problemOf(answer: Response): Promise<Problem> {
   const text = await answer.text();
   try {

@@ -49,6 +49,12 @@ export function moment(at: number): string {
   return moments.value.format(at);
 }
 
+/** `2026-11` as people name it. */
+export function monthName(month: string): string {
+  const format = new Intl.DateTimeFormat(language.value, { year: 'numeric', month: 'long', timeZone: 'UTC' });
+  return format.format(new Date(`${month}-01T00:00:00Z`));
+}
+
 /** How long ago, or until when. */
 export function ago(at: number, now: number = Date.now()): string {
   const seconds = (at - now) / 1000;

@@ -73,7 +73,7 @@ function Invite({ onDone, onClose }: { onDone: (email: string) => void; onClose:
 }
 
 /** People: who may sign in, and who looks after the platform. */
-export function Admin() {
+export function Admin({ section: _ }: { section: string }) {
   const [text, setText] = useState('');
   const [said, setSaid] = useState('');
   const [error, setError] = useState<unknown>();

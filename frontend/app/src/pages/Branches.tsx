@@ -4,12 +4,14 @@ import { call } from '../api/client';
 import type { BranchView } from '../api/generated';
 import { t } from '../i18n';
 import { BranchPicker } from '../parts/BranchPicker';
+import { BranchTabs } from '../parts/BranchTabs';
 import { Confirm } from '../parts/Confirm';
 import { Dialog } from '../parts/Dialog';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
 import { usePages } from '../state/loaded';
+import { tell } from '../state/notice';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { href } from '../state/router';
@@ -27,6 +29,7 @@ export function Branches() {
   useEvents(project, ['git.'], pages.reload);
   return (
     <>
+      <BranchTabs current="branches" />
       <header class="title">
         <h1>{t('branches.title')}</h1>
         <button type="button" class="primary" onClick={() => setCreating(true)}>
@@ -86,6 +89,11 @@ export function Branches() {
             const path = { project: slug, branch: deleting.name };
             await call('delete_branch', { path, query: { commit: deleting.commit } });
             pages.reload();
+            tell(t('branches.deleted', { name: deleting.name }), async () => {
+              const body = { name: deleting.name, from: deleting.commit };
+              await call('create_branch', { path: { project: slug }, body });
+              pages.reload();
+            });
           }}
         />
       )}

@@ -15,7 +15,7 @@ export function Commits() {
   const branch = here.value.query.get('ref') ?? project.default_branch;
   const path = here.value.query.get('path') ?? '';
   const pages = usePages(
-    (cursor) => call('list_commits', { path: { project: slug }, query: { ref: branch, path, ...page(cursor, 50) } }),
+    (cursor) => call('list_commits', { path: { project: slug }, query: { ref: branch, path: path.replace(/\/$/, ''), ...page(cursor, 50) } }),
     `${slug} ${branch} ${path}`,
   );
   useEvents(project, ['git.'], pages.reload);

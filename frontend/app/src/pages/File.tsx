@@ -7,11 +7,13 @@ import { Code } from '../parts/Code';
 import { CommitDialog } from '../parts/CommitDialog';
 import { Confirm } from '../parts/Confirm';
 import { Crumbs } from '../parts/Crumbs';
+import { Empty } from '../parts/Empty';
 import { Merge } from '../parts/Merge';
 import { reason, Trouble } from '../parts/Trouble';
 import { Waiting } from '../parts/Waiting';
 import { Draft, drafts } from '../state/draft';
 import { useLoaded } from '../state/loaded';
+import { tell } from '../state/notice';
 import { useEvents, useProject } from '../state/project';
 import { go, here, href } from '../state/router';
 import { textOf } from '../text/content';
@@ -71,7 +73,17 @@ function download(content: ArrayBuffer, path: string): void {
   URL.revokeObjectURL(url);
 }
 
-function Editor({ draft, branch, onDiscarded }: { draft: Draft; branch: string; onDiscarded: () => void }) {
+function Editor({
+  draft,
+  branch,
+  line,
+  onDiscarded,
+}: {
+  draft: Draft;
+  branch: string;
+  line: number;
+  onDiscarded: () => void;
+}) {
   const { project } = useProject();
   const { path } = draft.place;
   // A merge brings another text into the editor.
@@ -119,6 +131,7 @@ function Editor({ draft, branch, onDiscarded }: { draft: Draft; branch: string; 
         path={path}
         text={draft.text}
         label={path}
+        line={line}
         onChange={(text) => draft.edit(text)}
         onSave={() => void draft.flush()}
       />
@@ -146,8 +159,13 @@ function Editor({ draft, branch, onDiscarded }: { draft: Draft; branch: string; 
           question={t('files.draft.discard.ask', { path })}
           onClose={() => setAsking(undefined)}
           action={async () => {
+            const { place, text } = draft;
             await draft.discard();
             onDiscarded();
+            tell(t('files.draft.discarded', { path }), async () => {
+              await drafts.put(place, text, undefined);
+              onDiscarded();
+            });
           }}
         />
       )}
@@ -161,6 +179,7 @@ export function File() {
   const branch = here.value.query.get('ref') ?? project.default_branch;
   const path = here.value.query.get('path') ?? '';
   const fresh = here.value.query.get('new') === '1';
+  const line = Number(here.value.query.get('line') ?? 0);
   const [round, setRound] = useState(0);
   const opened = useLoaded(() => open(slug, branch, path), `${slug} ${branch} ${path} ${round}`);
   useEvents(project, ['git.'], () => {
@@ -185,10 +204,16 @@ export function File() {
       </header>
       {opened.loading && !opened.value && <Waiting />}
       <Trouble error={opened.error} retry={opened.reload} />
-      {absent && <p>{t('app.notFound')}</p>}
+      {absent && <Empty title={t('files.absent', { path, branch })} />}
       {opened.value && !absent && !draft && <p>{t('files.binary')}</p>}
       {!absent && draft && (
-        <Editor key={`${branch} ${path} ${round}`} draft={draft} branch={branch} onDiscarded={() => setRound(round + 1)} />
+        <Editor
+          key={`${branch} ${path} ${round}`}
+          draft={draft}
+          branch={branch}
+          line={line}
+          onDiscarded={() => setRound(round + 1)}
+        />
       )}
     </>
   );

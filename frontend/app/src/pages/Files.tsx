@@ -9,6 +9,7 @@ import { Drafts } from '../parts/Drafts';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
+import { Readme } from '../parts/Readme';
 import { usePages } from '../state/loaded';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
@@ -47,7 +48,7 @@ export function Files() {
         <h1 class="hidden">{t('files.title')}</h1>
         <Crumbs slug={slug} branch={branch} path={path} />
         <BranchPicker slug={slug} value={branch} onChange={(chosen) => go(href(['p', slug, 'files'], { ref: chosen }))} />
-        <a class="button" href={href(['p', slug, 'commits'], { ref: branch, path })}>
+        <a class="button" href={href(['p', slug, 'commits'], { ref: branch, path: path === '' ? '' : `${path}/` })}>
           {t('files.history')}
         </a>
         <a class="button" href={ide(slug, branch)}>
@@ -77,12 +78,13 @@ export function Files() {
                     {entry.name}
                   </a>
                 )}
-                <span class="quiet">{typeof entry.size === 'number' ? bytes(entry.size) : ''}</span>
+                <span class="size quiet">{typeof entry.size === 'number' ? bytes(entry.size) : ''}</span>
               </li>
             ))}
           </ul>
         )}
       </List>
+      {path !== '' && <Readme slug={slug} branch={branch} path={path} />}
       {creating && <NewFile slug={slug} branch={branch} folder={path} onClose={() => setCreating(false)} />}
     </>
   );

@@ -107,6 +107,11 @@ export function Job({ id }: { id: string }) {
             {t(job.cancel_requested ? 'jobs.cancelling' : 'jobs.cancel')}
           </button>
         )}
+        {job.kind === 'import' && job.state === 'succeeded' && (
+          <a class="button primary" href={href(['p', slug])}>
+            {t('jobs.import.done')}
+          </a>
+        )}
         {job.kind === 'build' &&
           job.state === 'succeeded' &&
           ['dev', 'prod'].map((environment) => (
@@ -133,6 +138,7 @@ export function Job({ id }: { id: string }) {
       {job.error && (
         <div class="trouble" role="alert">
           <p>{job.error}</p>
+          {job.kind === 'import' && <p>{t('jobs.import.failed')}</p>}
         </div>
       )}
       <Result slug={slug} job={job} result={readResult(job.result)} />

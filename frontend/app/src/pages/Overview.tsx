@@ -8,6 +8,7 @@ import { Copy } from '../parts/Copy';
 import { Empty } from '../parts/Empty';
 import { JobList } from '../parts/JobList';
 import { Moment } from '../parts/Moment';
+import { Readme } from '../parts/Readme';
 import { Trouble } from '../parts/Trouble';
 import { useLoaded } from '../state/loaded';
 import { useEvents, useProject } from '../state/project';
@@ -20,38 +21,20 @@ function Environments({ slug, items }: { slug: string; items: EnvironmentView[] 
     <ul class="rows">
       {items.map((environment) => (
         <li key={environment.name}>
-          <a href={href(['p', slug, 'environments', environment.name])}>{environment.name}</a>
-          <span class="grow">
-            {environment.url ? (
-              <a href={environment.url} target="_blank" rel="noreferrer">
-                {environment.url}
-              </a>
-            ) : (
-              <span class="quiet">{t('project.notDeployed')}</span>
-            )}
-          </span>
-          {environment.commit && <code>{environment.commit.slice(0, 8)}</code>}
+          <a class="grow" href={href(['p', slug, 'environments', environment.name])}>
+            {environment.name}
+          </a>
           <Moment at={environment.updated} />
+          {environment.url ? (
+            <a class="whole" href={environment.url} target="_blank" rel="noreferrer">
+              {environment.url}
+            </a>
+          ) : (
+            <span class="quiet whole">{t('project.notDeployed')}</span>
+          )}
         </li>
       ))}
     </ul>
-  );
-}
-
-function Readme({ slug, branch }: { slug: string; branch: string }) {
-  const readme = useLoaded(async () => {
-    const tree = await call('list_tree', { path: { project: slug }, query: { ref: branch, limit: 200 } });
-    const found = tree.items.find((entry) => /^readme(\.md|\.txt)?$/i.test(entry.name) && entry.kind === 'file');
-    if (!found) return undefined;
-    const body = await call('get_file', { path: { project: slug }, query: { ref: branch, path: found.name } });
-    return { name: found.name, text: new TextDecoder().decode(body as ArrayBuffer) };
-  }, `${slug} ${branch}`);
-  if (!readme.value) return null;
-  return (
-    <section>
-      <h2>{readme.value.name}</h2>
-      <pre class="readme">{readme.value.text}</pre>
-    </section>
   );
 }
 
@@ -101,39 +84,47 @@ export function Overview() {
       </header>
       {project.description && <p class="lead">{project.description}</p>}
       <Trouble error={error} />
-      <section>
-        <h2>{t('project.clone')}</h2>
-        <p>
-          <Copy value={`git clone ${location.origin}${base()}${project.git_path}`} label={t('project.clone')} />
-        </p>
-        <p class="quiet">
-          {t('project.clone.hint')} <a href={href(['account'])}>{t('project.clone.token')}</a>
-        </p>
-      </section>
-      {empty && (
-        <Empty title={t('project.empty')}>
-          <p>{t('project.empty.hint')}</p>
-        </Empty>
-      )}
-      {(environments.value?.items.length ?? 0) > 0 && (
-        <section>
-          <h2>{t('project.environments')}</h2>
-          <Environments slug={slug} items={environments.value?.items ?? []} />
-        </section>
-      )}
-      {(jobs.value?.items.length ?? 0) > 0 && (
-        <section>
-          <h2>{t('project.latestJobs')}</h2>
-          <JobList slug={slug} jobs={jobs.value?.items ?? []} />
-        </section>
-      )}
-      {(commits.value?.items.length ?? 0) > 0 && (
-        <section>
-          <h2>{t('project.latestCommits')}</h2>
-          <CommitList slug={slug} commits={commits.value?.items ?? []} />
-        </section>
-      )}
-      {!empty && <Readme slug={slug} branch={branch} />}
+      <div class="columns">
+        <div>
+          {empty && (
+            <Empty title={t('project.empty')}>
+              <p>{t('project.empty.hint')}</p>
+            </Empty>
+          )}
+          {(commits.value?.items.length ?? 0) > 0 && (
+            <section>
+              <h2>{t('project.latestCommits')}</h2>
+              <CommitList slug={slug} commits={commits.value?.items ?? []} />
+            </section>
+          )}
+          {commits.value && !empty && <Readme slug={slug} branch={branch} path="" />}
+        </div>
+        <div>
+          <section>
+            <h2>{t('project.clone')}</h2>
+            <Copy value={`git clone ${location.origin}${base()}${project.git_path}`} label={t('project.clone')} />
+            <p class="quiet">
+              {t('project.clone.hint')} <a href={href(['account'])}>{t('project.clone.token')}</a>
+            </p>
+          </section>
+          <section>
+            <h2>{t('project.environments')}</h2>
+            {environments.value?.items.length === 0 ? (
+              <p class="quiet">{t('environments.none')}</p>
+            ) : (
+              <Environments slug={slug} items={environments.value?.items ?? []} />
+            )}
+          </section>
+          <section>
+            <h2>{t('project.latestJobs')}</h2>
+            {jobs.value?.items.length === 0 ? (
+              <p class="quiet">{t('jobs.none')}</p>
+            ) : (
+              <JobList slug={slug} jobs={jobs.value?.items ?? []} />
+            )}
+          </section>
+        </div>
+      </div>
     </>
   );
 }

@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 
 import { call } from '../api/client';
 import { t, type TextKey } from '../i18n';
+import { People } from '../parts/People';
 import { Trouble } from '../parts/Trouble';
 import { Waiting } from '../parts/Waiting';
 import { useLoaded } from '../state/loaded';
@@ -58,6 +59,7 @@ export function ProjectFrame({
             {t(text)}
           </a>
         ))}
+        <People />
       </nav>
       <main id="content">{children}</main>
     </ProjectContext.Provider>

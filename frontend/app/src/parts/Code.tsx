@@ -9,12 +9,14 @@ export interface CodeProps {
   /** The text at first; a new `path` brings a new editor. */
   text: string;
   label: string;
+  /** Brought into view at first; counted from 1. */
+  line?: number;
   onChange?: (text: string) => void;
   onSave?: () => void;
 }
 
 /** A code editor; read-only without `onChange`. It is fetched when it is first shown. */
-export function Code({ path, text, label, onChange, onSave }: CodeProps) {
+export function Code({ path, text, label, line = 0, onChange, onSave }: CodeProps) {
   const element = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorView | undefined>(undefined);
   const handlers = useRef({ onChange, onSave });
@@ -31,6 +33,7 @@ export function Code({ path, text, label, onChange, onSave }: CodeProps) {
         path,
         text,
         label,
+        line,
         editable,
         onChange: (changed) => handlers.current.onChange?.(changed),
         onSave: () => handlers.current.onSave?.(),

@@ -1,6 +1,7 @@
 import type { CommitView } from '../api/generated';
 import { t } from '../i18n';
 import { href } from '../state/router';
+import { Avatar } from './Avatar';
 import { Moment } from './Moment';
 
 /** The first line of a commit's message. */
@@ -13,6 +14,7 @@ export function CommitList({ slug, commits }: { slug: string; commits: CommitVie
     <ul class="rows">
       {commits.map((commit) => (
         <li key={commit.id}>
+          <Avatar name={commit.author.name} />
           <a class="grow" href={href(['p', slug, 'commits', commit.id])}>
             {subject(commit)}
           </a>

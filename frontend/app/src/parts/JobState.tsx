@@ -1,8 +1,8 @@
 import type { JobView } from '../api/generated';
 import { t, type TextKey } from '../i18n';
 
-const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out'];
-const KINDS = ['build', 'deploy', 'remove', 'purge'];
+export const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out'] as const;
+const KINDS = ['build', 'deploy', 'remove', 'purge', 'import'];
 
 /** Whether a job may still change. */
 export function isOpen(job: JobView): boolean {
@@ -15,6 +15,6 @@ export function kindText(job: JobView): string {
 
 /** A job's state, in words and colour. */
 export function JobState({ job }: { job: JobView }) {
-  const known = STATES.includes(job.state);
+  const known = (STATES as readonly string[]).includes(job.state);
   return <span class={`state ${job.state}`}>{known ? t(`jobs.state.${job.state}` as TextKey) : job.state}</span>;
 }

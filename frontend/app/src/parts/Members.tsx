@@ -4,9 +4,11 @@ import { call } from '../api/client';
 import type { MemberView } from '../api/generated';
 import { t, type TextKey } from '../i18n';
 import { usePages } from '../state/loaded';
+import { tell } from '../state/notice';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { account } from '../state/session';
+import { Avatar } from './Avatar';
 import { Confirm } from './Confirm';
 import { Dialog } from './Dialog';
 import { Form } from './Form';
@@ -58,6 +60,7 @@ export function Members() {
           <ul class="rows">
             {members.map((member) => (
               <li key={member.account}>
+                <Avatar name={member.name} />
                 <b>{member.name}</b>
                 <span class="quiet grow">
                   {member.email}
@@ -71,8 +74,8 @@ export function Members() {
                 >
                   <RoleOptions />
                 </select>
-                <button type="button" aria-label={`${t('app.delete')}: ${member.name}`} onClick={() => setRemoving(member)}>
-                  {t('app.delete')}
+                <button type="button" aria-label={`${t('settings.member.remove')}: ${member.name}`} onClick={() => setRemoving(member)}>
+                  {t('settings.member.remove')}
                 </button>
               </li>
             ))}
@@ -105,12 +108,17 @@ export function Members() {
       )}
       {removing && (
         <Confirm
-          title={t('app.delete')}
+          title={t('settings.member.remove')}
           question={t('settings.member.remove.ask', { name: removing.name })}
           onClose={() => setRemoving(undefined)}
           action={async () => {
-            await call('delete_member', { path: { project: slug, account: removing.account } });
+            const { account: member, name, role } = removing;
+            await call('delete_member', { path: { project: slug, account: member } });
             pages.reload();
+            tell(t('settings.member.removed', { name }), async () => {
+              await set(member, role);
+              pages.reload();
+            });
           }}
         />
       )}

@@ -22,7 +22,7 @@ export function Merge({
   const view = useRef<MergeView | undefined>(undefined);
   useEffect(() => {
     let gone = false;
-    void import('../editor/create').then(async ({ createMerge }) => {
+    void import('../editor/merge').then(async ({ createMerge }) => {
       if (gone || !element.current) return;
       const labels = { stored: t('files.conflict.theirs'), mine: t('files.conflict.mine') };
       view.current = await createMerge(

@@ -4,7 +4,8 @@ import { createContext } from 'preact';
 import { useContext, useEffect, useRef } from 'preact/hooks';
 
 import type { EventView, ProjectView } from '../api/generated';
-import { follow } from './socket';
+import { here } from './router';
+import { announce, follow, people, type PersonHere } from './socket';
 
 export interface OpenProject {
   project: ProjectView;
@@ -38,4 +39,17 @@ export function useEvents(project: ProjectView, types: readonly string[], handle
       ),
     [project.id, wanted],
   );
+}
+
+/** Who else has the project open, each once, and says where this page is. */
+export function usePeople(project: ProjectView, me: string | undefined): PersonHere[] {
+  const branch = here.value.query.get('ref');
+  const path = here.value.segments[2] === 'file' ? here.value.query.get('path') : null;
+  useEffect(() => announce(project.id, { branch: branch ?? project.default_branch, path }), [project.id, branch, path]);
+  const found = new Map<string, PersonHere>();
+  for (const person of people.value.get(project.id) ?? []) {
+    // Of several pages of one person, the one in a file says most.
+    if (person.account !== me && !found.get(person.account)?.path) found.set(person.account, person);
+  }
+  return [...found.values()];
 }

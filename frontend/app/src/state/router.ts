@@ -1,7 +1,6 @@
 // Which page is shown: the part of the address after `#`, because static files know no other path.
 
 import { signal } from '@preact/signals';
-
 /** A place in the app: path segments and query. */
 export interface Location {
   segments: readonly string[];

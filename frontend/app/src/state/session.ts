@@ -31,3 +31,9 @@ export async function signOut(): Promise<void> {
   await call('delete_session');
   account.value = null;
 }
+
+/** Ends the session here, whether or not the platform still knew it. */
+export async function forget(): Promise<void> {
+  await call('delete_session', {}, { expectSignedOut: true }).catch(() => undefined);
+  account.value = null;
+}

@@ -32,6 +32,22 @@ interface Following {
   onLive: () => void;
 }
 
+/** Someone who has the project open. */
+export interface PersonHere {
+  account: string;
+  name: string;
+  connection: string;
+  branch?: string | null;
+  path?: string | null;
+  since: number;
+}
+
+/** Where this page is in a project, for others to see. */
+export interface Whereabouts {
+  branch: string | null;
+  path: string | null;
+}
+
 interface Tail {
   target: LogTarget;
   /** The server's id, once it follows. */
@@ -54,6 +70,7 @@ interface Message {
   sampled?: boolean;
   /** The event is too large for a message: it is read by its sequence. */
   truncated?: boolean;
+  people?: PersonHere[];
 }
 
 const BACKOFF_MIN_MS = 500;
@@ -65,6 +82,9 @@ const followed = new Set<Following>();
 const tails = new Set<Tail>();
 /** Tails that were asked for and not yet answered, in the order of asking: the answers come in that order. */
 let asked: Tail[] = [];
+/** Who is where, by project id. */
+export const people = signal<ReadonlyMap<string, readonly PersonHere[]>>(new Map());
+const whereabouts = new Map<string, Whereabouts>();
 let socket: WebSocket | undefined;
 let backoff = BACKOFF_MIN_MS;
 let ping: ReturnType<typeof setInterval> | undefined;
@@ -79,6 +99,17 @@ function say(message: Record<string, unknown>): void {
 
 function subscribe(following: Following): void {
   say({ action: 'subscribe', project: following.project, after: following.after });
+}
+
+/** Says where this page is in a project; it is said again after every break. */
+export function announce(project: string, place: Whereabouts): void {
+  whereabouts.set(project, place);
+  if ([...followed].some((following) => following.project === project)) present(project);
+}
+
+function present(project: string): void {
+  const place = whereabouts.get(project);
+  if (place) say({ action: 'presence', project, ...place });
 }
 
 function ask(tail: Tail): void {
@@ -134,12 +165,16 @@ function receive(message: Message): void {
     case 'event':
       happened(message);
       break;
+    case 'presence':
+      if (message.project) people.value = new Map(people.value).set(message.project, message.people ?? []);
+      break;
     case 'live':
       for (const following of [...followed]) {
         if (following.project !== message.project) continue;
         following.after ??= message.sequence;
         following.onLive();
       }
+      if (message.project) present(message.project);
       break;
     case 'tailing': {
       const tail = asked.shift();
