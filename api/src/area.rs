@@ -78,9 +78,10 @@ impl Area {
             Self::Projects => {
                 routes::projects::routes().merge(routes::members::routes()).merge(routes::events::routes())
             }
-            Self::Repository => {
-                routes::repository::routes().merge(routes::commits::routes()).merge(routes::drafts::routes())
-            }
+            Self::Repository => routes::repository::routes()
+                .merge(routes::search::routes())
+                .merge(routes::commits::routes())
+                .merge(routes::drafts::routes()),
             Self::Git | Self::Setup => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes(),
             Self::Environments => {

@@ -14,6 +14,7 @@ pub mod members;
 pub mod projects;
 pub mod public;
 pub mod repository;
+pub mod search;
 pub mod sessions;
 pub mod sockets;
 pub mod targets;

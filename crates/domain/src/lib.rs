@@ -29,6 +29,7 @@ mod projects;
 mod publishing;
 mod releases;
 mod repository;
+mod search;
 mod stack;
 mod starters;
 mod targets;
@@ -57,6 +58,7 @@ pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use projects::{NewProject, Project, ProjectUpdate, Projects};
 pub use releases::{Artifact, ArtifactKind, Build, Release, Releases, artifact_key};
 pub use repository::{Branch, FILE_READ_MAX, Repository, Tree};
+pub use search::{Found, PATHS_MAX, PathList, SearchFor};
 pub use starters::{Starter, Starters};
 pub use targets::{DEFAULT_TARGET, Target, TargetSettings, TargetUpdate, Targets};
 

@@ -34,7 +34,7 @@ pub struct Tree {
 /// Reads and moves refs, reads trees and history, serves Git clients.
 #[derive(Clone)]
 pub struct Repository {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 /// The commit that `raw` names in the project; what is not reachable there does not exist.
@@ -56,7 +56,7 @@ pub(crate) fn parse_path(field: &'static str, raw: &str) -> Result<RepoPath> {
 }
 
 /// A path that a push may have brought, to be read.
-fn existing_path(raw: &str) -> Result<RepoPath> {
+pub(crate) fn existing_path(raw: &str) -> Result<RepoPath> {
     RepoPath::existing(raw).map_err(|_| Error::invalid_path("path", "The path is not one that a repository can hold."))
 }
 

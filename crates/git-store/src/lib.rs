@@ -27,6 +27,7 @@ mod protocol;
 mod push;
 mod quarantine;
 mod read;
+mod reading;
 mod record;
 mod shallow;
 mod store;
@@ -35,11 +36,13 @@ mod walk;
 pub use compact::Compacted;
 pub use error::{Error, Result};
 pub use model::{
-    Commit, CommitFiles, Diff, EntryKind, File, FileChange, FileDiff, FileMode, FileStatus, Head, LogPage, LogQuery,
-    Ref, RefUpdate, Signature, TreeEntry, TreePage, Usage,
+    Commit, CommitFiles, Diff, EntryKind, File, FileChange, FileDiff, FileMatches, FileMode, FileStatus, Head,
+    LineMatch, LogPage, LogQuery, PathsPage, Ref, RefUpdate, Signature, TreeEntry, TreePage, Usage,
 };
 pub use names::{BranchName, RefName, RepositoryId, Revision};
 pub use oid::Oid;
 pub use path::RepoPath;
+pub use path::{bytes_of, text_of};
 pub use policy::{RefChange, RefChangeKind, RefPolicy};
+pub use read::{Globs, Matcher, PatternOptions, SearchPage, SearchQuery};
 pub use store::{GitStore, GitStoreSettings};

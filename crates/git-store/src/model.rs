@@ -44,7 +44,7 @@ pub enum EntryKind {
 /// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// Bytes that are not UTF-8 are shown as U+FFFD.
+    /// As in [`RepoPath`]: bytes that are not UTF-8 have code points of their own.
     pub name: String,
     /// As git stores it: 0o100644, 0o100755, 0o120000, 0o040000, 0o160000.
     pub mode: u32,
@@ -60,6 +60,38 @@ pub struct TreePage {
     pub entries: Vec<TreeEntry>,
     /// Pass as `after` for the next page; `None` when this was the last.
     pub next: Option<String>,
+}
+
+/// A page of the paths of a commit's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathsPage {
+    pub items: Vec<String>,
+    /// Pass as `from` for the next page; `None` when this was the last.
+    pub next: Option<u64>,
+    /// There are more files than can be counted, or folders too deep to be looked into.
+    pub limited: bool,
+}
+
+/// A line in which something was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineMatch {
+    /// From 1 on.
+    pub line: usize,
+    /// UTF-16 units of the line that are left out before `text`.
+    pub offset: usize,
+    /// The line, or a part of it when it is long.
+    pub text: String,
+    /// Start and end of each match: UTF-16 units of `text`.
+    pub ranges: Vec<(usize, usize)>,
+}
+
+/// The lines of a file in which something was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMatches {
+    pub path: String,
+    pub matches: Vec<LineMatch>,
+    /// There are more than are told.
+    pub limited: bool,
 }
 
 /// A file, or the text of a symlink (never its target).

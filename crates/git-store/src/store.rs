@@ -85,7 +85,7 @@ impl GitStore {
     }
 
     /// The objects of the repository as it is now, on a thread that may block.
-    async fn with_objects<T: Send + 'static>(
+    pub(crate) async fn with_objects<T: Send + 'static>(
         &self,
         id: &RepositoryId,
         work: impl FnOnce(&Objects, &Snapshot) -> Result<T> + Send + 'static,

@@ -2,12 +2,21 @@
 
 mod checkout;
 mod diff;
+mod files;
+mod globs;
 mod history;
+mod matcher;
+mod search;
 mod tree;
 
 pub(crate) use checkout::checkout;
 pub(crate) use diff::diff;
+pub(crate) use files::{is_prefix, paths};
+pub use globs::Globs;
 pub(crate) use history::{commit, log};
+pub use matcher::{Matcher, PatternOptions};
+pub(crate) use search::search;
+pub use search::{SearchPage, SearchQuery};
 pub(crate) use tree::{existing, file, find, tree};
 
 use crate::objects::Objects;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::fsck::TreeItem;
 use crate::objects::Objects;
 use crate::pack::Kind;
+use crate::path::text_of;
 use crate::{EntryKind, Error, File, Oid, RepoPath, Result, TreeEntry, TreePage};
 
 /// An entry that was found.
@@ -30,13 +31,13 @@ pub(crate) fn kind_of(item: &TreeItem<'_>) -> EntryKind {
 /// What is at `path` in the tree `root`.
 pub(crate) fn find(objects: &Objects, root: Oid, path: &RepoPath) -> Result<Option<Found>> {
     let mut at = Found { mode: 0o040_000, oid: root, kind: EntryKind::Folder };
-    for part in path.parts() {
+    for part in path.names() {
         if at.kind != EntryKind::Folder {
             return Ok(None);
         }
         let mut next = None;
         objects.each_item(&at.oid, |item| {
-            if item.name == part.as_bytes() {
+            if item.name == part.as_ref() {
                 next = Some(Found { mode: item.mode, oid: item.oid, kind: kind_of(&item) });
             }
             Ok(())
@@ -80,7 +81,7 @@ pub(crate) fn tree(
     let mut past = after.is_none();
     let mut more = false;
     objects.each_item(&folder, |item| {
-        let name = String::from_utf8_lossy(item.name).into_owned();
+        let name = text_of(item.name);
         if !past {
             past = after == Some(name.as_str());
         } else if page.entries.len() < limit {
