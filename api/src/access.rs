@@ -34,6 +34,7 @@ pub(crate) const REPOSITORY: &[Access] = &[
     WriteBlobs("git/*"),
     ReadBlobs("projects/*/drafts/*"),
     WriteBlobs("projects/*/drafts/*"),
+    ReadBlobs("projects/*/lfs/*"),
 ];
 
 /// Git proves its callers itself, with the keys of access tokens.
@@ -45,6 +46,9 @@ pub(crate) const GIT: &[Access] = &[
     CheckRecords,
     ReadBlobs("git/*"),
     WriteBlobs("git/*"),
+    ReadBlobs("projects/*/lfs/*"),
+    WriteBlobs("projects/*/lfs/*"),
+    DeleteBlobs("projects/*/lfs/*"),
     ReadParameters,
 ];
 

@@ -80,6 +80,7 @@ impl Area {
             }
             Self::Repository => routes::repository::routes()
                 .merge(routes::search::routes())
+                .merge(routes::lfs_objects::routes())
                 .merge(routes::commits::routes())
                 .merge(routes::drafts::routes()),
             Self::Git | Self::Setup => OpenApiRouter::new(),
@@ -122,5 +123,5 @@ pub fn router(area: Area, app: App) -> Router {
 
 /// Git over HTTP below `/git/`. It streams: the wide door of one machine serves it without the gateway's limits.
 pub fn git_router(app: App) -> Router {
-    finish(routes::git::routes(), app)
+    finish(routes::git::routes().merge(routes::lfs::routes()), app)
 }

@@ -141,6 +141,7 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("delete_branch", Repository, read),
         ("list_tree", Repository, read),
         ("get_file", Repository, Member("path=README.md", "")),
+        ("get_lfs_object", Repository, read),
         (
             "create_commit",
             Repository,
@@ -215,6 +216,7 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{job}", ULID)
         .replace("{upload}", ULID)
         .replace("{file}", ULID)
+        .replace("{oid}", &"0".repeat(64))
         .replace("{target}", "somewhere")
 }
 

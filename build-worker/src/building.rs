@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use crate::build::{BuildError, Package, PackageKind, Request};
+use crate::smudge;
 use crate::source::Commit;
 use crate::worker::{Run, Stop};
 
@@ -38,6 +39,7 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     let folder = tempfile::Builder::new().prefix("build-").tempdir_in(&run.worker.work).map_err(platform)?;
     let checkout = folder.path().join("source");
     domain.repository.checkout(&run.lease.project, oid, &checkout).await?;
+    smudge::smudge(run, &checkout).await?;
 
     let environment = run.job.kind.environment().map(|name| name.as_str());
     let source = Commit { domain, project: &run.lease.project, oid }.app(environment).await.map_err(refused)?;

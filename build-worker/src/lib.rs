@@ -12,6 +12,7 @@ mod deploying;
 mod fences;
 mod log;
 pub mod mask;
+mod smudge;
 mod source;
 mod worker;
 

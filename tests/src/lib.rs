@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
 mod client;
+mod counting;
 pub mod hostile;
 mod platform;
 mod project;
@@ -13,6 +14,7 @@ pub mod tools;
 use std::path::PathBuf;
 
 pub use client::{Answer, Client};
+pub use counting::CountingDoor;
 pub use platform::{Platform, deployed, program};
 pub use project::{PERSON, Project, Team, join};
 pub use site::Site;

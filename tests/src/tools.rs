@@ -46,6 +46,21 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Stock git with the filters of stock git-lfs, as `git lfs install` sets them.
+pub fn git_with_lfs(folder: &Path, arguments: &[&str]) -> Command {
+    let filters = [
+        "filter.lfs.clean=git-lfs clean -- %f",
+        "filter.lfs.smudge=git-lfs smudge -- %f",
+        "filter.lfs.process=git-lfs filter-process",
+        "filter.lfs.required=true",
+    ];
+    let mut all: Vec<&str> = filters.iter().flat_map(|one| ["-c", one]).collect();
+    all.extend(arguments);
+    let mut command = git(folder, &all);
+    command.env("HOME", folder);
+    command
+}
+
 /// A Python that has boto3.
 #[allow(clippy::disallowed_methods, reason = "the test command says where its Python is")]
 pub fn python() -> Command {

@@ -79,6 +79,7 @@ const TO_RUN_USERS_CODE: &[Tool] = &[
 /// What the tests use besides.
 const TO_TEST: &[Tool] = &[
     Tool { name: "git", version: &["--version"], purpose: "the stock client of the Git tests", debian: "git" },
+    Tool { name: "git-lfs", version: &["--version"], purpose: "the stock client of Git LFS", debian: "git-lfs" },
     Tool {
         name: "venv",
         version: &["-c", "import ensurepip"],

@@ -30,7 +30,7 @@ struct Advertise {
 }
 
 /// The caller that the headers prove; the challenge that makes git ask for a password when they prove none.
-async fn caller(app: &App, parts: &Parts) -> Result<Caller, Problem> {
+pub(super) async fn caller(app: &App, parts: &Parts) -> Result<Caller, Problem> {
     let principal = prove(&app.identity, &parts.method, &parts.headers).await;
     let principal = principal.map_err(|refused| match Problem::from(refused) {
         problem if problem.status == StatusCode::UNAUTHORIZED => problem.with_basic_challenge(),
@@ -41,7 +41,7 @@ async fn caller(app: &App, parts: &Parts) -> Result<Caller, Problem> {
 }
 
 /// The project that `{project}.git` names; the ending may be left out, as with other hosts.
-fn project(repository: &str) -> &str {
+pub(super) fn project(repository: &str) -> &str {
     repository.strip_suffix(".git").unwrap_or(repository)
 }
 

@@ -9,6 +9,8 @@ pub mod files;
 pub mod functions;
 pub mod git;
 pub mod jobs;
+pub mod lfs;
+pub mod lfs_objects;
 pub mod me;
 pub mod members;
 pub mod projects;

@@ -194,7 +194,7 @@ async fn list_tree(
     Ok(Json(TreeView { commit: tree.commit.to_string(), page: PageView::of(page, EntryView::from) }))
 }
 
-/// Reads a file; of a symlink, its text.
+/// Reads a file; of a symlink, its text. A pointer of Git LFS has `X-Lfs-Oid` and `X-Lfs-Size` besides.
 #[utoipa::path(get, path = "/projects/{project}/file", operation_id = "get_file", tag = "repository",
     params(ProjectPath, FileQuery),
     responses((status = 200, description = "The bytes, with the blob's id as `ETag` and the mode as `X-File-Mode`.",
@@ -207,9 +207,13 @@ async fn get_file(
 ) -> Result<Response, Problem> {
     let reference = query.reference.as_deref().unwrap_or("HEAD");
     let file = app.domain.repository.file(&caller, &at.project, reference, &query.path).await?;
+    let pointer = domain::LfsPointer::parse(&file.bytes);
     let mut response = raw(file.bytes, &file.oid.to_string());
     let mode = HeaderValue::from_str(&format!("{:06o}", file.mode)).map_err(|e| Problem::internal().because(&e))?;
     response.headers_mut().insert(X_FILE_MODE, mode);
+    if let Some(pointer) = pointer {
+        super::lfs_objects::tell(response.headers_mut(), &pointer)?;
+    }
     Ok(response)
 }
 

@@ -39,6 +39,9 @@ pub struct Quotas {
     pub open_jobs_per_project: usize,
     pub files_bytes_per_project: u64,
     pub pending_uploads_per_project: usize,
+    pub lfs_bytes_per_project: u64,
+    pub lfs_objects_per_project: u64,
+    pub lfs_locks_per_project: u64,
     pub subscriptions_per_connection: usize,
     pub tails_per_connection: usize,
 }
@@ -52,6 +55,9 @@ impl Default for Quotas {
             open_jobs_per_project: 20,
             files_bytes_per_project: 20 * 1024 * 1024 * 1024,
             pending_uploads_per_project: 100,
+            lfs_bytes_per_project: 50 * 1024 * 1024 * 1024,
+            lfs_objects_per_project: 100_000,
+            lfs_locks_per_project: 10_000,
             subscriptions_per_connection: 20,
             tails_per_connection: 10,
         }

@@ -104,6 +104,13 @@ name!(
     is_ulid
 );
 name!(
+    /// The id of a lock of Git LFS (ULID).
+    LockId,
+    "lock",
+    "A lock's id has 26 characters of 0-9 and A-Z.",
+    is_ulid
+);
+name!(
     /// One execution of a job: only who holds it may report and finish.
     LeaseId,
     "lease",

@@ -7,6 +7,7 @@
 //! | `project#{id}` | `job#{ulid}`, `release#{ulid}`, `build#{commit}`, `environment#{name}` | work and its results |
 //! | `project#{id}` | `upload#{ulid}`, `file#{ulid}`, `file-path#{digest}`, `file-usage` | the files area |
 //! | `drafts#{project}` | `{branch digest}#{account}#{path}` | drafts, by branch and person |
+//! | `project#{id}` | `lfs#{oid}`, `lfs-waiting#{oid}`, `lfs-lock#{ulid}`, `lfs-lock-path#{digest}`, `lfs-usage` | Git LFS |
 //! | `slug#{slug}` | `slug` | slug -> project |
 //! | `targets` | `target#{name}` | deploy targets |
 //! | `target-uses` | `{name}` | the environments that are bound to a target |
@@ -19,7 +20,7 @@ use cloud::{RecordKey, Sha256Digest};
 use git_store::{BranchName, RepoPath};
 use identity::{AccountId, ProjectId};
 
-use crate::{EnvironmentName, FileId, JobId, ReleaseId, Slug, TargetName};
+use crate::{EnvironmentName, FileId, JobId, LockId, ReleaseId, Slug, TargetName};
 
 pub const OPEN_JOBS: &str = "open-jobs";
 pub const EVENT: &str = "event#";
@@ -29,6 +30,8 @@ pub const RELEASE: &str = "release#";
 pub const ENVIRONMENT: &str = "environment#";
 pub const FILE: &str = "file#";
 pub const UPLOAD: &str = "upload#";
+pub const LFS_WAITING: &str = "lfs-waiting#";
+pub const LFS_LOCK: &str = "lfs-lock#";
 pub const TARGETS: &str = "targets";
 pub const TARGET: &str = "target#";
 pub const TAIL: &str = "tail#";
@@ -114,6 +117,28 @@ pub fn file_path(project: &ProjectId, path: &str) -> RecordKey {
 
 pub fn file_usage(project: &ProjectId) -> RecordKey {
     within(project, "file-usage")
+}
+
+pub fn lfs_object(project: &ProjectId, oid: &Sha256Digest) -> RecordKey {
+    within(project, format!("lfs#{oid}"))
+}
+
+/// An object whose bytes have not been verified.
+pub fn lfs_waiting(project: &ProjectId, oid: &Sha256Digest) -> RecordKey {
+    within(project, format!("{LFS_WAITING}{oid}"))
+}
+
+pub fn lfs_usage(project: &ProjectId) -> RecordKey {
+    within(project, "lfs-usage")
+}
+
+pub fn lfs_lock(project: &ProjectId, lock: &LockId) -> RecordKey {
+    within(project, format!("{LFS_LOCK}{lock}"))
+}
+
+/// Which lock a path has; the path itself may be longer than a sort key.
+pub fn lfs_lock_path(project: &ProjectId, path: &str) -> RecordKey {
+    within(project, format!("lfs-lock-path#{}", Sha256Digest::of(path.as_bytes())))
 }
 
 pub fn drafts(project: &ProjectId) -> String {

@@ -21,6 +21,7 @@ mod files;
 mod ids;
 mod jobs;
 mod keys;
+mod lfs;
 mod logs;
 mod members;
 mod page;
@@ -47,10 +48,14 @@ pub use error::{Error, InvalidCode, Result};
 pub use events::{Author, EventEnvelope, Events, NewEvent};
 pub use expected::Expected;
 pub use files::{Files, NewUpload, StoredFile, Upload};
-pub use ids::{EnvironmentName, FileId, JobId, LeaseId, ReleaseId, Slug, TargetName};
+pub use ids::{EnvironmentName, FileId, JobId, LeaseId, LockId, ReleaseId, Slug, TargetName};
 pub use jobs::{
     ATTEMPTS_MAX, DeploySource, HEARTBEAT, Job, JobKind, JobMessage, JobState, Jobs, LEASE, Lease, LeaseState, Outcome,
     Progress, RESULT_BYTES_MAX, STACK_JOB_LIFE, Started, Swept, log_group,
+};
+pub use lfs::{
+    BATCH_OBJECTS_MAX, BatchObject, Lfs, LfsObject, LfsPointer, Lock, LockAttempt, LockFilter, ObjectRefusal,
+    POINTER_BYTES_MAX, TRANSFER_LIFE, WantedObject,
 };
 pub use logs::{LineKind, LogLine, LogLines, Logs, LogsQuery, RequestFigures};
 pub use members::{Member, Members};
@@ -75,6 +80,7 @@ pub struct Domain {
     pub environments: Environments,
     pub targets: Targets,
     pub files: Files,
+    pub lfs: Lfs,
     pub logs: Logs,
     pub starters: Starters,
     pub connections: Connections,
@@ -96,6 +102,7 @@ impl Domain {
             environments: Environments::new(core.clone()),
             targets: Targets::new(core.clone()),
             files: Files::new(core.clone()),
+            lfs: Lfs::new(core.clone()),
             logs: Logs::new(core.clone()),
             starters: Starters::new(core.clone()),
             connections: Connections::new(core.clone()),

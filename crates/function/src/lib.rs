@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod address;
 mod answer;
 mod app;
 mod assemble;
@@ -25,6 +26,7 @@ mod problem;
 mod problem_kinds;
 pub mod trace;
 
+pub use address::base_address;
 pub use answer::{Accepted, Created, NoContent, Tagged};
 pub use app::{App, finish};
 pub use assemble::{Assembly, Places};
@@ -34,4 +36,4 @@ pub use config::{Config, ConfigErrors};
 pub use door::{Refused, prove};
 pub use extract::{JSON_BODY_MAX, Json, Path, Query, RawBody};
 pub use paging::{PageParams, PageView};
-pub use problem::{Problem, ProblemView, method_not_allowed, not_found};
+pub use problem::{LFS_MEDIA_TYPE, Problem, ProblemView, method_not_allowed, not_found};

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 /// The address that problem types start with; followed by the code.
 const TYPE_BASE: &str = "https://workroom.dev/problems/";
+/// The media type of Git LFS's requests and answers.
+pub const LFS_MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
+const LFS_AUTHENTICATE: HeaderName = HeaderName::from_static("lfs-authenticate");
+const LFS_CHALLENGE: &str = "Basic realm=\"Git LFS\", charset=\"UTF-8\"";
 /// Longest detail (characters).
 const DETAIL_CHARS_MAX: usize = 500;
 
@@ -31,6 +35,8 @@ pub struct Problem {
 pub(crate) struct Rest {
     pub retry_after: Option<Duration>,
     pub challenge: Option<&'static str>,
+    /// Told in the words of Git LFS.
+    pub lfs: bool,
     /// For the log alone.
     pub cause: Option<String>,
 }
@@ -99,7 +105,43 @@ impl Problem {
         self
     }
 
+    /// Tells it as Git LFS's clients read errors (git-lfs, docs/api/batch.md, "Response Errors").
+    #[must_use]
+    pub fn in_lfs_words(mut self) -> Self {
+        if self.status == StatusCode::UNAUTHORIZED {
+            self.rest.challenge = Some(LFS_CHALLENGE);
+        }
+        self.rest.lfs = true;
+        self
+    }
+
+    fn render_for_lfs(&self, request_id: Option<&str>) -> Response {
+        let detail: String = self.detail.chars().take(DETAIL_CHARS_MAX).collect();
+        let view = serde_json::json!({
+            "message": detail,
+            "documentation_url": format!("{TYPE_BASE}{}", self.code),
+            "request_id": request_id,
+        });
+        let mut response = (self.status, view.to_string()).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(LFS_MEDIA_TYPE));
+        if self.rest.challenge.is_some() {
+            response.headers_mut().insert(LFS_AUTHENTICATE, HeaderValue::from_static(LFS_CHALLENGE));
+        }
+        response
+    }
+
     pub(crate) fn render(&self, request_id: Option<&str>) -> Response {
+        let mut response = if self.rest.lfs { self.render_for_lfs(request_id) } else { self.render_view(request_id) };
+        if let Some(challenge) = self.rest.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(after) = self.rest.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response
+    }
+
+    fn render_view(&self, request_id: Option<&str>) -> Response {
         let view = ProblemView {
             kind: format!("{TYPE_BASE}{}", self.code),
             title: self.title.to_owned(),
@@ -111,14 +153,7 @@ impl Problem {
         };
         let body = serde_json::to_vec(&view).expect("a problem has only strings and numbers");
         let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(challenge) = self.rest.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if let Some(after) = self.rest.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
-        }
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
 }

@@ -16,7 +16,7 @@ use crate::core::{Core, Stored};
 use crate::events::NewEvent;
 use crate::projects::etag;
 use crate::{Caller, Error, Expected, FileId, Page, PageQuery, Result, keys};
-use media::attachment;
+pub(crate) use media::attachment;
 
 pub use upload::{NewUpload, Upload};
 
