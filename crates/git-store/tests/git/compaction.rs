@@ -153,7 +153,7 @@ async fn abandoned(machine: &Machine, name: &str) -> Oid {
 }
 
 async fn point(store: &GitStore, machine: &Machine, name: &str, at: Oid, push_id: &str) -> git_store::Result<()> {
-    let name = RefName::parse(&format!("refs/heads/{name}")).unwrap();
+    let name = RefName::parse(format!("refs/heads/{name}")).unwrap();
     let update = RefUpdate { name, old: None, new: Some(at), push_id: push_id.into() };
     store.update_ref(&machine.id, update, &*machine.policy).await
 }
