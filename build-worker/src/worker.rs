@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cloud::{StackName, Stacks};
-use domain::{Domain, HEARTBEAT, Job, JobKind, JobMessage, Lease, LeaseState, Outcome, Progress, Started};
+use domain::{
+    CompactMessage, Domain, HEARTBEAT, Job, JobKind, JobMessage, Lease, LeaseState, Outcome, Progress, Started,
+};
 use function::metrics;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -90,7 +92,14 @@ pub async fn handle(worker: &Worker, event: Value) -> Value {
     let mut failures = Vec::new();
     for record in event["Records"].as_array().into_iter().flatten() {
         let id = record["messageId"].as_str().unwrap_or_default();
-        let message: JobMessage = match serde_json::from_str(record["body"].as_str().unwrap_or_default()) {
+        let body = record["body"].as_str().unwrap_or_default();
+        if let Ok(message) = serde_json::from_str::<CompactMessage>(body) {
+            if !worker.compact(&message, id).await {
+                failures.push(json!({ "itemIdentifier": id }));
+            }
+            continue;
+        }
+        let message: JobMessage = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
                 // It will not read better the next time.
@@ -114,6 +123,24 @@ pub async fn handle(worker: &Worker, event: Value) -> Value {
 }
 
 impl Worker {
+    /// Compacts a repository; `false` when the message is to come again.
+    async fn compact(&self, message: &CompactMessage, id: &str) -> bool {
+        let CompactMessage { compact: project, correlation_id } = message;
+        let span = tracing::info_span!("compaction", request_id = id, correlation_id, area = "build-worker", %project);
+        async {
+            match self.domain.maintenance.compact(project).await {
+                Ok(done) => tracing::info!(?done, "a repository was compacted"),
+                Err(error) => {
+                    tracing::error!(%error, "a repository could not be compacted");
+                    return false;
+                }
+            }
+            true
+        }
+        .instrument(span)
+        .await
+    }
+
     async fn take(&self, message: &JobMessage) -> domain::Result<()> {
         match self.domain.jobs.start(&message.project, &message.job).await {
             Ok(Started::Run(job, lease)) => self.measured(&job, &lease, &message.correlation_id).await,

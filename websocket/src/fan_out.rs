@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use cloud::Published;
 use domain::{EventEnvelope, JobMessage};
 use function::{App, metrics};
+use identity::ProjectId;
 use serde_json::{Value, json};
 use tracing::Instrument;
 
@@ -110,6 +111,13 @@ async fn tell(app: &App, envelope: &EventEnvelope) -> domain::Result<()> {
         if let Ok(message) = serde_json::from_value::<JobMessage>(named) {
             app.domain.jobs.ensure_sent(&message.project, &message.job).await?;
         }
+    }
+    if envelope.kind == "git.pushed"
+        && let Ok(project) = ProjectId::parse(&envelope.project)
+        && let Err(error) = app.domain.maintenance.after_push(&project, &envelope.correlation_id).await
+    {
+        // The next push asks again; nobody's event waits for it.
+        tracing::warn!(%error, "asking for a compaction");
     }
     app.domain.connections.deliver(envelope).await?;
     tracing::debug!(kind = envelope.kind, sequence = envelope.sequence, "delivered");

@@ -23,6 +23,7 @@ mod jobs;
 mod keys;
 mod lfs;
 mod logs;
+mod maintenance;
 mod members;
 mod page;
 mod policy;
@@ -58,6 +59,7 @@ pub use lfs::{
     POINTER_BYTES_MAX, TRANSFER_LIFE, WantedObject,
 };
 pub use logs::{LineKind, LogLine, LogLines, Logs, LogsQuery, RequestFigures};
+pub use maintenance::{CompactMessage, Maintenance};
 pub use members::{Member, Members};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use projects::{NewProject, Project, ProjectUpdate, Projects};
@@ -84,6 +86,7 @@ pub struct Domain {
     pub logs: Logs,
     pub starters: Starters,
     pub connections: Connections,
+    pub maintenance: Maintenance,
     core: Arc<core::Core>,
 }
 
@@ -106,6 +109,7 @@ impl Domain {
             logs: Logs::new(core.clone()),
             starters: Starters::new(core.clone()),
             connections: Connections::new(core.clone()),
+            maintenance: Maintenance::new(core.clone()),
             core,
         }
     }

@@ -119,6 +119,9 @@ struct RepositoryRecord {
     head: BranchName,
     contents: StoredContents,
     pushes: VecDeque<SettledPush>,
+    /// A compaction would be worth its while; here, so that nobody needs the contents to know.
+    #[serde(default)]
+    compaction_due: bool,
 }
 
 /// A repository as it was at one moment.
@@ -180,9 +183,7 @@ fn damaged(repository: &RepositoryId) -> Error {
 impl GitStore {
     /// Reads the record; strongly consistent.
     pub(crate) async fn snapshot(&self, repository: &RepositoryId) -> Result<Snapshot> {
-        let found = self.settings().records.get(&record_key(repository)).await?;
-        let record = found.ok_or_else(|| Error::NotFound(format!("repository `{repository}`")))?;
-        let stored: RepositoryRecord = serde_json::from_value(record.value).map_err(|_| damaged(repository))?;
+        let (stored, version) = self.stored(repository).await?;
         let contents = match stored.contents {
             StoredContents::Inline(contents) => *contents,
             StoredContents::Blob { key, digest } => {
@@ -199,16 +200,24 @@ impl GitStore {
             head: stored.head,
             contents,
             pushes: stored.pushes,
-            version: Some(record.version),
+            version: Some(version),
         })
+    }
+
+    async fn stored(&self, repository: &RepositoryId) -> Result<(RepositoryRecord, Version)> {
+        let found = self.settings().records.get(&record_key(repository)).await?;
+        let record = found.ok_or_else(|| Error::NotFound(format!("repository `{repository}`")))?;
+        Ok((serde_json::from_value(record.value).map_err(|_| damaged(repository))?, record.version))
+    }
+
+    /// Whether a compaction would be worth its while. Reads the record alone.
+    pub async fn wants_compaction(&self, repository: &RepositoryId) -> Result<bool> {
+        Ok(self.stored(repository).await?.0.compaction_due)
     }
 
     /// The blob that holds the contents, when the record itself does not.
     pub(crate) async fn contents_key(&self, repository: &RepositoryId) -> Result<Option<BlobKey>> {
-        let found = self.settings().records.get(&record_key(repository)).await?;
-        let Some(record) = found else { return Ok(None) };
-        let stored: RepositoryRecord = serde_json::from_value(record.value).map_err(|_| damaged(repository))?;
-        Ok(match stored.contents {
+        Ok(match self.stored(repository).await?.0.contents {
             StoredContents::Inline(_) => None,
             StoredContents::Blob { key, .. } => Some(key),
         })
@@ -232,6 +241,7 @@ impl GitStore {
             head: snapshot.head.clone(),
             contents,
             pushes: snapshot.pushes.clone(),
+            compaction_due: crate::compact::is_due(&snapshot.contents),
         };
         serde_json::to_value(record).map_err(|_| damaged(id))
     }

@@ -12,7 +12,7 @@ const UNCOVERED_MIN: u64 = 1000;
 const UNCOVERED_PART: u64 = 4;
 
 /// Whether there are many packs to join, or much that no bitmap knows.
-pub(super) fn is_due(contents: &Contents) -> bool {
+pub(crate) fn is_due(contents: &Contents) -> bool {
     let objects: u64 = contents.packs.iter().map(|pack| pack.objects).sum();
     let covered = contents.numbered().1.map_or(0, |bitmaps| bitmaps.objects);
     let uncovered = objects.saturating_sub(covered);

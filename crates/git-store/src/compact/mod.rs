@@ -16,6 +16,7 @@ use cloud::{Expect, Sha256Digest};
 use crate::record::{Dated, Retired, Snapshot, StoredPack, blob_key, pack_key, record_key};
 use crate::store::GitStore;
 use crate::{RepositoryId, Result};
+pub(crate) use choose::is_due;
 use make::Made;
 
 /// A read that began before a blob was replaced may want it for this long; no read lasts longer than an hour.
@@ -46,11 +47,6 @@ enum Swap {
 }
 
 impl GitStore {
-    /// Whether a compaction would be worth its while.
-    pub async fn wants_compaction(&self, repository: &RepositoryId) -> Result<bool> {
-        Ok(choose::is_due(&self.snapshot(repository).await?.contents))
-    }
-
     /// Joins packs until they are in geometric progression, makes bitmaps and a bundle, drops what was unreachable
     /// for two weeks, and deletes the blobs that nothing can want. Safe beside any push, read and other compaction.
     pub async fn compact(&self, repository: &RepositoryId) -> Result<Compacted> {
