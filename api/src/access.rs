@@ -71,6 +71,7 @@ pub(crate) const ENVIRONMENTS: &[Access] = &[
     DeleteRecords,
     CheckRecords,
     ReadBlobs("git/*"),
+    ReadBlobs("projects/*/drafts/*"),
     SendJobs,
     DescribeStacks,
     InvokeStacks,

@@ -85,9 +85,10 @@ impl Area {
                 .merge(routes::drafts::routes()),
             Self::Git | Self::Setup => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes(),
-            Self::Environments => {
-                routes::environments::routes().merge(routes::functions::routes()).merge(routes::targets::routes())
-            }
+            Self::Environments => routes::environments::routes()
+                .merge(routes::functions::routes())
+                .merge(routes::diagnostics::routes())
+                .merge(routes::targets::routes()),
             Self::Files => routes::files::routes(),
         }
     }

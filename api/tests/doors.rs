@@ -169,6 +169,7 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("list_functions", Environments, read),
         ("invoke_function", Environments, Member("", r#"{"event":{}}"#)),
         ("read_function_logs", Environments, read),
+        ("diagnose", Environments, Member("", r#"{"path":"template.yaml","content":"Resources: {}"}"#)),
         ("create_target", Environments, Admin),
         ("list_targets", Environments, Admin),
         ("get_target", Environments, Admin),

@@ -39,7 +39,7 @@ pub(crate) async fn deploy(
     let source = source.app(Some(environment.as_str())).await.map_err(refused)?;
     let fences = Fences::around(&target, environment);
     // Looked at before anything is built, and as CloudFormation makes it of that before anything is changed.
-    let template = fences.checked(source.template.to_json(), &source.settings.parameter_overrides)?;
+    let template = fences.checked(&source)?;
     let app = source.resolve(&target.stack).map_err(refused)?;
     let (release, notes) = release(run, what).await?;
 

@@ -8,6 +8,7 @@ use domain::{DeployTarget, EnvironmentName};
 use sam::fence::{AccountRules, FencePlace, FenceRules, PackagedCode, Violation, check, enforce};
 use serde_json::{Value, json};
 
+use crate::source::AppSource;
 use crate::worker::Stop;
 
 /// What the templates of one environment have to keep to.
@@ -49,10 +50,12 @@ impl Fences {
     }
 
     /// The template as it may be deployed: every role has its boundary.
-    pub fn checked(&self, mut template: Value, parameters: &BTreeMap<String, String>) -> Result<Value, Stop> {
+    pub fn checked(&self, source: &AppSource) -> Result<Value, Stop> {
+        let (mut template, parameters) = (source.template.to_json(), &source.settings.parameter_overrides);
         let found = check(&template, parameters, &self.rules);
         if !found.is_empty() {
-            return Err(Stop::Failed { error: told(&found), result: json!({ "violations": found }) });
+            let place = |violation: &Violation| source.at(&source.template.violation_pointer(violation));
+            return Err(Stop::Failed { error: told(&found, place), result: json!({ "violations": found }) });
         }
         if let Some(account) = &self.account {
             enforce(&mut template, &account.boundary);
@@ -74,12 +77,13 @@ impl Fences {
         let parameters = parameters.clone();
         Inspect::by(Arc::new(move |template| match check(template, &parameters, &rules) {
             found if found.is_empty() => Ok(()),
-            found => Err(told(&found)),
+            // CloudFormation's own text: it has no lines of the repository.
+            found => Err(told(&found, |_| String::new())),
         }))
     }
 }
 
-fn told(found: &[Violation]) -> String {
-    let lines: Vec<String> = found.iter().map(|violation| format!("  {violation}")).collect();
+fn told(found: &[Violation], place: impl Fn(&Violation) -> String) -> String {
+    let lines: Vec<String> = found.iter().map(|violation| format!("  {}{violation}", place(violation))).collect();
     format!("the template asks for what may not be deployed:\n{}", lines.join("\n"))
 }

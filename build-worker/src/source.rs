@@ -33,6 +33,8 @@ pub enum SourceError {
 /// A template with the settings of one environment.
 pub struct AppSource {
     pub template: Template,
+    /// The template's path in the repository.
+    pub file: String,
     pub settings: DeploySettings,
     config: SamConfig,
     /// The folder of the template within the repository, without a slash at its end; empty for the root.
@@ -78,7 +80,7 @@ impl Commit<'_> {
                 let template = self.template(&file, &folder, &text).await?;
                 name_environment(&mut settings, &template, &config, environment);
                 keep_declared(&mut settings, &template);
-                return Ok(AppSource { template, settings, config, folder });
+                return Ok(AppSource { template, file, settings, config, folder });
             }
         }
         Err(SourceError::NoTemplate)
@@ -131,8 +133,8 @@ impl AppSource {
             let mut settings = self.settings.clone();
             settings.parameter_overrides = self.config.deploy(name)?.parameter_overrides;
             keep_declared(&mut settings, &self.template);
-            let other =
-                Self { settings, template: self.template.clone(), config: SamConfig::default(), folder: String::new() };
+            let (template, file) = (self.template.clone(), self.file.clone());
+            let other = Self { settings, template, file, config: SamConfig::default(), folder: String::new() };
             match (other.resolve(stack), &mut all) {
                 (Ok(app), None) => all = Some(app),
                 (Ok(app), Some(all)) => {
@@ -164,14 +166,25 @@ impl AppSource {
         };
         let parameters = self.settings.parameter_overrides.clone();
         let app = sam::resolve(&self.template, &Resolve { parameters, names: &names })
-            .map_err(|problems| SourceError::Unresolved(lines(problems.iter())))?;
+            .map_err(|problems| SourceError::Unresolved(lines(problems.iter().map(|one| self.told(one)))))?;
         if app.refused.is_empty() {
             return Ok(app);
         }
         Err(SourceError::Refused(lines(app.refused.iter().map(|refused| {
             let property = refused.property.as_ref().map(|p| format!(".{p}")).unwrap_or_default();
-            format!("{}{property} ({}): {}", refused.resource, refused.kind, refused.reason)
+            let pointer = sam::pointer_of(&refused.resource, refused.property.as_deref());
+            format!("{}{}{property} ({}): {}", self.at(&pointer), refused.resource, refused.kind, refused.reason)
         }))))
+    }
+
+    fn told(&self, problem: &sam::Problem) -> String {
+        format!("{}{}: {}", self.at(&problem.pointer), problem.pointer, problem.message)
+    }
+
+    /// `template.yaml:12:5: `, where the value at `pointer` is written; nothing where that is not known.
+    pub fn at(&self, pointer: &str) -> String {
+        let span = self.template.span(pointer);
+        span.map(|span| format!("{}:{}:{}: ", self.file, span.start.line, span.start.column)).unwrap_or_default()
     }
 }
 
@@ -193,7 +206,7 @@ mod tests {
         let (config, template) = (SamConfig::parse(samconfig).unwrap(), Template::parse(TEMPLATE).unwrap());
         let mut settings = config.deploy(environment.unwrap_or("default")).unwrap();
         name_environment(&mut settings, &template, &config, environment);
-        AppSource { template, settings, config, folder: String::new() }
+        AppSource { template, file: "template.yaml".into(), settings, config, folder: String::new() }
     }
 
     fn stack() -> StackName {
@@ -210,6 +223,18 @@ mod tests {
         let (app, notes) = source.resolve_all(&stack()).unwrap();
         assert_eq!(app.functions.keys().collect::<Vec<_>>(), ["Always", "Prod"]);
         assert!(notes.len() == 1 && notes[0].contains("not built for odd"), "{notes:?}");
+    }
+
+    #[test]
+    fn what_does_not_resolve_is_told_with_its_place() {
+        let mut source = source("", None);
+        source.template = Template::parse(&TEMPLATE.replacen("a.b", "!Ref Gone", 1)).unwrap();
+        let error = source.resolve(&stack()).unwrap_err().to_string();
+        assert!(error.contains("  template.yaml:4:67: /Resources/Always/Properties/Handler: `Gone` is"), "{error}");
+        let nested = "  Odd: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: x}}\n";
+        source.template = Template::parse(&format!("{TEMPLATE}{nested}")).unwrap();
+        let error = source.resolve(&stack()).unwrap_err().to_string();
+        assert!(error.contains("  template.yaml:6:8: Odd (AWS::CloudFormation::Stack): nested"), "{error}");
     }
 
     #[test]

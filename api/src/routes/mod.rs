@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod commits;
+pub mod diagnostics;
 pub mod drafts;
 pub mod environments;
 pub mod events;

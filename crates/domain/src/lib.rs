@@ -12,6 +12,7 @@ mod caller;
 mod commits;
 mod connections;
 mod core;
+mod diagnostics;
 mod drafts;
 mod environments;
 mod error;
@@ -43,6 +44,7 @@ pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
 pub use connections::{Connection, Connections, DELIVERIES_AT_ONCE, Subscribed, TailMessage, TailTarget};
 pub use core::{DomainSettings, Quotas, StarterSource};
+pub use diagnostics::{Diagnostic, Diagnostics, NewDiagnosis, Severity};
 pub use drafts::{Draft, Drafts, DraftsQuery, SaveDraft};
 pub use environments::{CREDENTIALS_LIFE, DeployTarget, Environment, Environments, InvocationEvent, Publish};
 pub use error::{Error, InvalidCode, Result};
@@ -76,6 +78,7 @@ pub struct Domain {
     pub events: Events,
     pub repository: Repository,
     pub drafts: Drafts,
+    pub diagnostics: Diagnostics,
     pub commits: Commits,
     pub jobs: Jobs,
     pub releases: Releases,
@@ -99,6 +102,7 @@ impl Domain {
             events: Events::new(core.clone()),
             repository: Repository::new(core.clone()),
             drafts: Drafts::new(core.clone()),
+            diagnostics: Diagnostics::new(core.clone()),
             commits: Commits::new(core.clone()),
             jobs: Jobs::new(core.clone()),
             releases: Releases::new(core.clone()),

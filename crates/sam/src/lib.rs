@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod account;
+mod diagnose;
 mod evaluate;
 pub mod fence;
 mod filter;
@@ -17,6 +18,7 @@ mod model;
 mod names;
 mod node;
 mod parameters;
+mod places;
 mod problem;
 mod resolve;
 mod routes;
@@ -25,9 +27,13 @@ mod template;
 mod yaml;
 
 pub use account::AccountNames;
+pub use diagnose::{
+    Diagnose, DiagnosedEnvironment, Diagnostic, Severity, diagnose_settings, diagnose_template, pointer_of,
+};
 pub use filter::Filters;
 pub use model::*;
 pub use names::{Names, Resource};
+pub use places::Span;
 pub use problem::Problem;
 pub use resolve::{Resolve, resolve};
 pub use routes::{Match, RouteTable};

@@ -47,6 +47,18 @@ pub(crate) fn values(scope: &Evaluator<'_>, given: &BTreeMap<String, String>) ->
     values
 }
 
+/// Which of the declared parameters get no value, or one that they do not take.
+pub(crate) fn misfits(declared: &Map<String, Value>, given: &BTreeMap<String, String>) -> Vec<String> {
+    let misfit = |(name, parameter): (&String, &Value)| match given.get(name) {
+        Some(text) => check(parameter, text).err().map(|message| format!("`{name}`: {message}")),
+        None if parameter.get("Default").is_none() => {
+            Some(format!("the parameter `{name}` has no default and no value is given"))
+        }
+        None => None,
+    };
+    declared.iter().filter_map(misfit).collect()
+}
+
 fn stored(kind: &str) -> Option<&str> {
     kind.strip_prefix("AWS::SSM::Parameter::Value<")?.strip_suffix('>')
 }

@@ -1,9 +1,11 @@
 //! A template as written, and the files that it takes in.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::fence::Violation;
+use crate::places::{Place, Span};
 use crate::{json, yaml};
 
 /// The largest template that CloudFormation takes (from S3), in bytes.
@@ -29,7 +31,8 @@ pub struct TemplateError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     value: Value,
-    marks: BTreeMap<String, Mark>,
+    /// `None` when it was given as JSON.
+    place: Option<Arc<Place>>,
 }
 
 /// A file of the repository that a template takes in (`DefinitionUri`, `AWS::Include`).
@@ -50,11 +53,21 @@ enum InclusionKind {
     Transform,
 }
 
+impl Inclusion {
+    /// The JSON pointer of what names the file.
+    pub(crate) fn written_at(&self) -> String {
+        match self.kind {
+            InclusionKind::Definition => format!("{}/DefinitionUri", self.pointer),
+            InclusionKind::Transform => format!("{}/Fn::Transform", self.pointer),
+        }
+    }
+}
+
 impl Template {
     /// Reads YAML or JSON. Duplicate keys, unknown tags, alias bombs and oversize text are errors.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let (value, marks) = parse_value(text)?;
-        let template = Self { value, marks };
+        let (value, place) = parse_value(text)?;
+        let template = Self { value, place: place.map(Arc::new) };
         match &template.value {
             Value::Object(_) => Ok(template),
             _ => Err(TemplateError { line: 1, column: 1, message: "a template is a map with `Resources`".into() }),
@@ -63,7 +76,7 @@ impl Template {
 
     /// Takes a template in JSON form; nothing is checked before it is resolved.
     pub fn from_json(value: Value) -> Self {
-        Self { value, marks: BTreeMap::new() }
+        Self { value, place: None }
     }
 
     /// The JSON form.
@@ -77,13 +90,58 @@ impl Template {
 
     /// Where the key at `pointer`, or the nearest key around it, is written.
     pub fn mark(&self, pointer: &str) -> Option<Mark> {
+        let root = self.place.as_deref()?;
         let mut pointer = pointer;
         loop {
-            if let Some(mark) = self.marks.get(pointer) {
-                return Some(*mark);
+            // An item of a list has no key: that of the list counts.
+            if let Some(key) = root.find(pointer).0.key {
+                return Some(key.start);
             }
             pointer = &pointer[..pointer.rfind('/')?];
         }
+    }
+
+    /// What to show of the value at `pointer`, or of the nearest around it; `None` when the template was given as JSON.
+    pub fn span(&self, pointer: &str) -> Option<Span> {
+        let (found, exact) = self.place.as_deref()?.find(pointer);
+        Some(match found.key {
+            Some(key) if !exact => key,
+            _ => found.shown(),
+        })
+    }
+
+    /// The pointer of what a fence has found.
+    pub fn violation_pointer(&self, violation: &Violation) -> String {
+        let property = violation.property.replace("].", "/").replace(['.', '['], "/").replace(']', "");
+        let pointer = match violation.resource.strip_prefix("Globals.") {
+            Some(section) => format!("/Globals/{section}/{property}"),
+            None if self.section("Resources").is_some_and(|all| all.contains_key(&violation.resource)) => {
+                format!("/Resources/{}/{property}", violation.resource)
+            }
+            None => format!("/{}/{property}", violation.resource),
+        };
+        pointer.trim_end_matches('/').to_owned()
+    }
+
+    /// All of the value at `pointer`, or of the nearest around it.
+    pub(crate) fn extent(&self, pointer: &str) -> Option<Span> {
+        Some(self.place.as_deref()?.find(pointer).0.value)
+    }
+
+    /// The value at `pointer`, or the nearest around it.
+    pub(crate) fn value_at(&self, pointer: &str) -> &Value {
+        let mut pointer = pointer;
+        loop {
+            match (self.value.pointer(pointer), pointer.rfind('/')) {
+                (Some(value), _) => return value,
+                (None, Some(cut)) => pointer = &pointer[..cut],
+                (None, None) => return &self.value,
+            }
+        }
+    }
+
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
     }
 
     /// The files of the repository that must be put in (see [`Template::include`]) before the template stands alone.
@@ -129,7 +187,7 @@ impl Template {
     }
 }
 
-fn parse_value(text: &str) -> Result<(Value, BTreeMap<String, Mark>), TemplateError> {
+fn parse_value(text: &str) -> Result<(Value, Option<Place>), TemplateError> {
     let whole = |message: String| TemplateError { line: 1, column: 1, message };
     if text.len() > TEMPLATE_BYTES_MAX {
         return Err(whole(format!("the text is larger than {TEMPLATE_BYTES_MAX} bytes")));
@@ -140,11 +198,18 @@ fn parse_value(text: &str) -> Result<(Value, BTreeMap<String, Mark>), TemplateEr
     }
     if text.trim_start().starts_with('{') {
         // A YAML flow map also starts so; the JSON error is the better one when neither fits.
-        return json::parse(text).map(|value| (value, BTreeMap::new())).or_else(|error| {
-            if error.message.contains("appears twice") { Err(error) } else { yaml::parse(text).map_err(|_| error) }
-        });
+        return match json::parse(text) {
+            Err(error) if error.message.contains("appears twice") => Err(error),
+            Err(error) => located(text).map_err(|_| error),
+            // JSON is YAML, almost: where it is, its places are known too.
+            Ok(value) => Ok((value, yaml::parse(text).ok().map(|(_, place)| place))),
+        };
     }
-    yaml::parse(text)
+    located(text)
+}
+
+fn located(text: &str) -> Result<(Value, Option<Place>), TemplateError> {
+    yaml::parse(text).map(|(value, place)| (value, Some(place)))
 }
 
 /// A path into the repository: no URL, not absolute, no `..`.

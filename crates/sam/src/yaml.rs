@@ -9,7 +9,9 @@ use std::iter::Peekable;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Number, Value};
 
-use crate::template::{Mark, TemplateError};
+use crate::Mark;
+use crate::places::{Inner, Place, Span as Written};
+use crate::template::TemplateError;
 
 /// Deepest nesting of maps and lists.
 const DEPTH_MAX: usize = 64;
@@ -17,11 +19,8 @@ const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 100_000;
 /// Most bytes of scalars, each use of an alias counted in full.
 const SCALAR_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Keys are located down to this depth (`/Resources/Id/Properties/Events/Name/Properties`).
-const MARK_DEPTH_MAX: usize = 6;
-
 /// The functions that have a short form; `Ref` and `Condition` have no `Fn::`.
-const FUNCTIONS: [&str; 24] = [
+pub(crate) const FUNCTIONS: [&str; 24] = [
     "And",
     "Base64",
     "Cidr",
@@ -48,16 +47,11 @@ const FUNCTIONS: [&str; 24] = [
     "ValueOfAll",
 ];
 
-/// The document as JSON, and where its keys are.
-pub fn parse(text: &str) -> Result<(Value, BTreeMap<String, Mark>), TemplateError> {
-    let mut reader = Reader {
-        events: Parser::new_from_str(text).peekable(),
-        anchors: HashMap::new(),
-        marks: BTreeMap::new(),
-        spent: Size::default(),
-    };
-    let value = reader.document()?;
-    Ok((value, reader.marks))
+/// The document as JSON, and where its values are.
+pub fn parse(text: &str) -> Result<(Value, Place), TemplateError> {
+    let mut reader =
+        Reader { events: Parser::new_from_str(text).peekable(), anchors: HashMap::new(), spent: Size::default() };
+    reader.document()
 }
 
 #[derive(Clone, Copy, Default)]
@@ -70,8 +64,15 @@ struct Reader<'a> {
     events: Peekable<Parser<'a, StrInput<'a>>>,
     /// Finished anchored nodes, with what they cost.
     anchors: HashMap<usize, (Value, Size)>,
-    marks: BTreeMap<String, Mark>,
     spent: Size,
+}
+
+fn mark(marker: Marker) -> Mark {
+    Mark { line: marker.line(), column: marker.col() + 1 }
+}
+
+fn written(span: Span) -> Written {
+    Written { start: mark(span.start), end: mark(span.end) }
 }
 
 fn at(marker: Marker, message: impl Into<String>) -> TemplateError {
@@ -87,15 +88,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn document(&mut self) -> Result<Value, TemplateError> {
+    fn document(&mut self) -> Result<(Value, Place), TemplateError> {
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
                 Event::StreamEnd => return Err(at(span.start, "the document is empty")),
                 other => {
-                    let value = self.node(other, span, &mut Vec::new())?;
-                    return self.end().map(|()| value);
+                    let node = self.node(other, span, 0)?;
+                    return self.end().map(|()| node);
                 }
             }
         }
@@ -121,86 +122,91 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, path: &mut Vec<String>) -> Result<Value, TemplateError> {
-        if path.len() > DEPTH_MAX {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<(Value, Place), TemplateError> {
+        if depth > DEPTH_MAX {
             return Err(at(span.start, format!("values are nested deeper than {DEPTH_MAX}")));
         }
         let before = self.spent;
-        let (value, anchor, tag) = match event {
+        let leaf = || Place::new(written(span), Inner::Leaf);
+        let ((value, place), anchor, tag) = match event {
             Event::Alias(anchor) => {
                 let Some((value, cost)) = self.anchors.get(&anchor) else {
                     return Err(at(span.start, "an alias refers to a value that is not complete"));
                 };
                 let (value, cost) = (value.clone(), *cost);
                 self.spend(cost, span.start)?;
-                return Ok(value);
+                return Ok((value, leaf()));
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.spend(Size { nodes: 1, bytes: text.len() }, span.start)?;
-                (scalar(&text, style, tag.as_deref(), span.start)?, anchor, tag)
+                ((scalar(&text, style, tag.as_deref(), span.start)?, leaf()), anchor, tag)
             }
-            Event::SequenceStart(anchor, tag) => (self.sequence(span, path)?, anchor, tag),
-            Event::MappingStart(anchor, tag) => (self.mapping(span, path)?, anchor, tag),
+            Event::SequenceStart(anchor, tag) => (self.sequence(span, depth)?, anchor, tag),
+            Event::MappingStart(anchor, tag) => (self.mapping(span, depth)?, anchor, tag),
             _ => return Err(at(span.start, "a value is missing")),
         };
-        let value = tagged(value, tag.as_deref(), span.start)?;
+        let (value, place) = tagged(value, place, tag.as_deref(), span.start)?;
         if anchor > 0 {
             let cost = Size { nodes: self.spent.nodes - before.nodes, bytes: self.spent.bytes - before.bytes };
             self.anchors.insert(anchor, (value.clone(), cost));
         }
-        Ok(value)
+        Ok((value, place))
     }
 
-    fn sequence(&mut self, span: Span, path: &mut Vec<String>) -> Result<Value, TemplateError> {
-        self.spend(Size { nodes: 1, bytes: 0 }, span.start)?;
-        let mut items = Vec::new();
+    fn sequence(&mut self, start: Span, depth: usize) -> Result<(Value, Place), TemplateError> {
+        self.spend(Size { nodes: 1, bytes: 0 }, start.start)?;
+        let (mut items, mut places) = (Vec::new(), Vec::new());
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
-                return Ok(Value::Array(items));
+                let value = whole(start, span, places.last());
+                return Ok((Value::Array(items), Place::new(value, Inner::List(places))));
             }
-            path.push(items.len().to_string());
-            items.push(self.node(event, span, path)?);
-            path.pop();
+            let (item, place) = self.node(event, span, depth + 1)?;
+            items.push(item);
+            places.push(place);
         }
     }
 
-    fn mapping(&mut self, span: Span, path: &mut Vec<String>) -> Result<Value, TemplateError> {
-        self.spend(Size { nodes: 1, bytes: 0 }, span.start)?;
-        let mut entries = Map::new();
+    fn mapping(&mut self, start: Span, depth: usize) -> Result<(Value, Place), TemplateError> {
+        self.spend(Size { nodes: 1, bytes: 0 }, start.start)?;
+        let (mut entries, mut places) = (Map::new(), BTreeMap::new());
         let mut merged = Vec::new();
-        loop {
+        let mut last: Option<Place> = None;
+        let value = loop {
             let (event, key_span) = self.next()?;
             let key = match event {
-                Event::MappingEnd => break,
+                Event::MappingEnd => break whole(start, key_span, last.as_ref()),
                 Event::Scalar(text, _, _, _) => text.into_owned(),
                 _ => return Err(at(key_span.start, "a key must be text")),
             };
             self.spend(Size { nodes: 1, bytes: key.len() }, key_span.start)?;
-            path.push(key.clone());
-            if path.len() <= MARK_DEPTH_MAX {
-                let mark = Mark { line: key_span.start.line(), column: key_span.start.col() + 1 };
-                self.marks.insert(pointer(path), mark);
-            }
             let (event, value_span) = self.next()?;
-            let value = self.node(event, value_span, path)?;
-            path.pop();
+            let (value, mut place) = self.node(event, value_span, depth + 1)?;
+            place.key = Some(written(key_span));
+            last = Some(Place::new(place.value, Inner::Leaf));
             if key == "<<" {
                 merged.push((value, key_span.start));
             } else if entries.insert(key.clone(), value).is_some() {
                 return Err(at(key_span.start, format!("the key `{key}` appears twice")));
+            } else {
+                places.insert(key, place);
             }
-        }
+        };
         for (value, marker) in merged {
             merge(&mut entries, value, marker)?;
         }
-        Ok(Value::Object(entries))
+        Ok((Value::Object(entries), Place::new(value, Inner::Map(places))))
     }
 }
 
-/// The RFC 6901 pointer of `path`.
-fn pointer(path: &[String]) -> String {
-    path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
+/// A collection from its start to its end. One without brackets ends where its last value does.
+fn whole(start: Span, end: Span, last: Option<&Place>) -> Written {
+    let end = match last {
+        Some(last) if end.is_empty() => last.value.end,
+        _ => mark(end.end),
+    };
+    Written { start: mark(start.start), end }
 }
 
 /// Adds what a merge key (`<<`) brings and the map does not say itself.
@@ -265,15 +271,15 @@ fn number(text: &str) -> Option<Number> {
     text.parse::<f64>().ok().and_then(Number::from_f64)
 }
 
-fn tagged(value: Value, tag: Option<&Tag>, marker: Marker) -> Result<Value, TemplateError> {
-    let Some(tag) = tag else { return Ok(value) };
+fn tagged(value: Value, place: Place, tag: Option<&Tag>, marker: Marker) -> Result<(Value, Place), TemplateError> {
+    let Some(tag) = tag else { return Ok((value, place)) };
     if tag.is_yaml_core_schema() {
         return match (tag.suffix.as_str(), &value) {
-            ("map", Value::Object(_)) | ("seq", Value::Array(_)) => Ok(value),
+            ("map", Value::Object(_)) | ("seq", Value::Array(_)) => Ok((value, place)),
             ("str" | "bool" | "int" | "float" | "null", Value::Object(_) | Value::Array(_)) | ("map" | "seq", _) => {
                 Err(at(marker, format!("the value is not of the type `!!{}`", tag.suffix)))
             }
-            ("str" | "bool" | "int" | "float" | "null", _) => Ok(value),
+            ("str" | "bool" | "int" | "float" | "null", _) => Ok((value, place)),
             (other, _) => Err(at(marker, format!("the tag `!!{other}` is not allowed"))),
         };
     }
@@ -282,7 +288,7 @@ fn tagged(value: Value, tag: Option<&Tag>, marker: Marker) -> Result<Value, Temp
         ("!", "Ref" | "Condition") => name.to_owned(),
         ("!", _) if FUNCTIONS.contains(&name) => format!("Fn::{name}"),
         // `! text` is YAML's non-specific tag.
-        ("!", "") | ("", "!") => return Ok(value),
+        ("!", "") | ("", "!") => return Ok((value, place)),
         (handle, _) => return Err(at(marker, format!("the tag `{handle}{name}` is not known"))),
     };
     let argument = match (key.as_str(), value) {
@@ -292,5 +298,7 @@ fn tagged(value: Value, tag: Option<&Tag>, marker: Marker) -> Result<Value, Temp
         },
         (_, value) => value,
     };
-    Ok(Value::Object(Map::from_iter([(key, argument)])))
+    let span = place.value;
+    let inner = Inner::Map(BTreeMap::from([(key.clone(), place)]));
+    Ok((Value::Object(Map::from_iter([(key, argument)])), Place::new(span, inner)))
 }

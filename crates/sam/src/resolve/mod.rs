@@ -128,7 +128,7 @@ fn declare<'a>(scope: &mut Evaluator<'a>, resources: &'a Map<String, Value>, abs
 }
 
 /// The ids of what SAM generates for a resource ("Generated CloudFormation resources", AWS SAM Developer Guide).
-fn generated(logical: &str, kind: &str, properties: &Value) -> Vec<(String, &'static str, Option<String>)> {
+pub(crate) fn generated(logical: &str, kind: &str, properties: &Value) -> Vec<(String, &'static str, Option<String>)> {
     let stage_name = || properties.get("StageName").and_then(Value::as_str).map(str::to_owned);
     match kind {
         "AWS::Serverless::Function" => {
