@@ -37,6 +37,8 @@ pub(crate) const REPOSITORY: &[Access] = &[
     ReadBlobs("projects/*/lfs/*"),
 ];
 
+pub(crate) const DOWNLOADS: &[Access] = &[GetRecords, QueryRecords, ReadBlobs("git/*")];
+
 /// Git proves its callers itself, with the keys of access tokens.
 pub(crate) const GIT: &[Access] = &[
     GetRecords,

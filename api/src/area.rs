@@ -17,6 +17,8 @@ pub enum Area {
     Identity,
     Projects,
     Repository,
+    /// Large reads of a repository: the gateway hands their answers on as they come.
+    Downloads,
     Git,
     Jobs,
     Environments,
@@ -26,11 +28,12 @@ pub enum Area {
 }
 
 impl Area {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Public,
         Self::Identity,
         Self::Projects,
         Self::Repository,
+        Self::Downloads,
         Self::Git,
         Self::Jobs,
         Self::Environments,
@@ -44,6 +47,7 @@ impl Area {
             Self::Identity => "identity",
             Self::Projects => "projects",
             Self::Repository => "repository",
+            Self::Downloads => "downloads",
             Self::Git => "git",
             Self::Jobs => "jobs",
             Self::Environments => "environments",
@@ -59,6 +63,7 @@ impl Area {
             Self::Identity => access::IDENTITY,
             Self::Projects => access::PROJECTS,
             Self::Repository => access::REPOSITORY,
+            Self::Downloads => access::DOWNLOADS,
             Self::Git => access::GIT,
             Self::Jobs => access::JOBS,
             Self::Environments => access::ENVIRONMENTS,
@@ -83,6 +88,7 @@ impl Area {
                 .merge(routes::lfs_objects::routes())
                 .merge(routes::commits::routes())
                 .merge(routes::drafts::routes()),
+            Self::Downloads => routes::repository::downloads(),
             Self::Git | Self::Setup => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes(),
             Self::Environments => routes::environments::routes()

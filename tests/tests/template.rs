@@ -109,6 +109,26 @@ fn every_function_gets_exactly_what_its_config_reads() {
 }
 
 #[test]
+fn what_the_gateway_streams_is_what_its_function_streams_for_as_long() {
+    let app = app("dev");
+    let mut streamed = BTreeSet::new();
+    for route in &app.apis["RestApi"].routes {
+        let Target::Function { function, streamed: by_route, .. } = &route.target else { continue };
+        let function = &app.functions[function];
+        let config = function::Config::read(|name| function.environment.get(name).cloned()).unwrap();
+        // One answer has one form: a function that streams does so for every route of its own.
+        assert_eq!(*by_route, config.response_stream, "{} {}", route.method, route.path);
+        if *by_route {
+            assert_eq!((route.timeout_ms, function.timeout_s), (Some(900_000), 900), "{}", route.path);
+            streamed.insert(function.logical_id.as_str());
+        } else {
+            assert!(function.timeout_s <= 29, "{} outlives the gateway", function.logical_id);
+        }
+    }
+    assert_eq!(streamed, ["DownloadsFunction", "GitFunction"].into());
+}
+
+#[test]
 fn what_waits_in_a_queue_stays_hidden_longer_than_its_function_runs() {
     let app = app("prod");
     let mut seen = 0;

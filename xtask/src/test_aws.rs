@@ -176,6 +176,9 @@ fn adapted(packages: &Path, endpoint: &str) -> Result<String> {
     // What was built is for this machine.
     let architecture = if cfg!(target_arch = "aarch64") { "[arm64]" } else { "[x86_64]" };
     replace(&mut text, "Architectures: [arm64]", &format!("Architectures: {architecture}"))?;
+    // It streams no answers.
+    replace(&mut text, ", ResponseTransferMode: RESPONSE_STREAM, TimeoutInMillis: 900000", "")?;
+    replace(&mut text, "RESPONSE_TRANSFER_MODE: STREAM", "RESPONSE_TRANSFER_MODE: BUFFERED")?;
     // It has no CodeDeploy.
     remove(&mut text, "    DeploymentPreference:\n", "    Environment:\n")?;
     // No name server knows its APIs; it serves them by path.
@@ -234,5 +237,6 @@ mod tests {
         assert!(text.contains("http://127.0.0.1:1/_aws/execute-api/${RestApi}/${Environment}"), "{text}");
         assert!(text.contains("ws://127.0.0.1:1/_aws/execute-api/${SocketApi}/${Environment}"), "{text}");
         assert!(!text.contains(".execute-api.${AWS::Region}"), "{text}");
+        assert!(!text.contains("STREAM,") && !text.contains("STREAM }"), "{text}");
     }
 }

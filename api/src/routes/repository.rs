@@ -22,7 +22,11 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_branches, create_branch))
         .routes(routes!(delete_branch))
         .routes(routes!(list_tree))
-        .routes(routes!(get_file))
+}
+
+/// What may be large.
+pub fn downloads() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get_file))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -195,7 +199,7 @@ async fn list_tree(
 }
 
 /// Reads a file; of a symlink, its text. A pointer of Git LFS has `X-Lfs-Oid` and `X-Lfs-Size` besides.
-#[utoipa::path(get, path = "/projects/{project}/file", operation_id = "get_file", tag = "repository",
+#[utoipa::path(get, path = "/projects/{project}/file", operation_id = "get_file", tag = "downloads",
     params(ProjectPath, FileQuery),
     responses((status = 200, description = "The bytes, with the blob's id as `ETag` and the mode as `X-File-Mode`.",
         content_type = "application/octet-stream", body = Vec<u8>), Refusals))]

@@ -18,6 +18,10 @@ pub const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
 pub const GATEWAY_STREAM_TIMEOUT_MAX: Duration = Duration::from_secs(900);
 /// A streamed response of a regional REST API ends when nothing came for this long.
 pub const GATEWAY_STREAM_IDLE_MAX: Duration = Duration::from_secs(300);
+/// What passes of a streamed response of a REST API as fast as it comes (bytes).
+pub const GATEWAY_STREAM_UNTHROTTLED: usize = 10 * MIB;
+/// How fast the rest of it passes (bytes a second).
+pub const GATEWAY_STREAM_RATE: usize = 2 * MIB;
 /// Synchronous Lambda invocation payload, each way, after base64 (bytes).
 pub const FUNCTION_PAYLOAD_MAX: usize = 6 * MIB;
 /// Asynchronous Lambda invocation payload (bytes).

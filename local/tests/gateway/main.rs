@@ -4,4 +4,5 @@
 mod objects;
 mod platform;
 mod sites;
+mod streaming;
 mod world;

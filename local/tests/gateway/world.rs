@@ -9,10 +9,11 @@ use bytes::Bytes;
 use cloud::{BlobKey, Blobs, Clock, PutOptions, SystemClock, SystemEntropy};
 use cloud_local::{Store, StoreSettings};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use local::events::{ApiIdentity, SocketApi};
 use local::front::Front;
-use local::functions::{Functions, InvokeError};
+use local::functions::{Functions, InvokeError, StreamedReply};
 use local::gateway::{ApiGateway, ApiSettings, Buckets, FileBody, StaticFile};
 use local::http::{BodyLimits, ServerLimits, serve};
 use local::sites::{Account, Hosted, Hosts, Sites};
@@ -27,10 +28,14 @@ pub const ACCOUNT: &str = "000000000000";
 /// What a function does with an event.
 pub type Handler = fn(&Value) -> Result<Value, InvokeError>;
 
+/// How a function that streams answers.
+pub type Streamer = Box<dyn Fn(&Value) -> Result<StreamedReply, InvokeError> + Send>;
+
 /// Functions by logical id, with every event they got.
 #[derive(Default)]
 pub struct Closures {
     pub handlers: BTreeMap<&'static str, Handler>,
+    pub streamers: Mutex<BTreeMap<&'static str, Streamer>>,
     pub events: Mutex<Vec<(String, Value)>>,
 }
 
@@ -42,6 +47,13 @@ impl Functions for Closures {
         self.events.lock().unwrap().push((function.to_owned(), event.clone()));
         let handler = self.handlers.get(function).ok_or_else(|| InvokeError::Unavailable(function.to_owned()))?;
         handler(&event).and_then(|reply| local::functions::check_reply(reply.to_string().into()))
+    }
+
+    async fn invoke_streamed(&self, function: &str, event: Bytes) -> Result<StreamedReply, InvokeError> {
+        let event: Value = serde_json::from_slice(&event).unwrap();
+        self.events.lock().unwrap().push((function.to_owned(), event.clone()));
+        let streamers = self.streamers.lock().unwrap();
+        streamers.get(function).ok_or_else(|| InvokeError::Unavailable(function.to_owned()))?(&event)
     }
 }
 
@@ -223,6 +235,18 @@ impl World {
 
     /// One request on a connection of its own; the host is `localhost` unless the headers name one.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        let (parts, body) = self.begin(method, path, headers, body).await.into_parts();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// The same, answered with a body that is still to come.
+    pub async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> http::Response<Incoming> {
         let stream = TcpStream::connect(self.at).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
@@ -233,9 +257,7 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let reply = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
-        let (parts, body) = reply.into_parts();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+        sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
     }
 }
 
