@@ -129,3 +129,24 @@ test('the socket is closed when nobody follows anything', async () => {
   await vi.advanceTimersByTimeAsync(60_000);
   expect(Peer.opened).toHaveLength(1);
 });
+
+test('where the page is is said once following has begun, when it changes, and again after a break', async () => {
+  const { announce, follow, people } = await import('../src/state/socket');
+  const said = (peer: Peer) => peer.said.filter((message) => message.action === 'presence').map((message) => message.path);
+  announce('P', { branch: 'main', path: null });
+  follow('P', () => undefined);
+  follow('P', () => undefined);
+  const first = await connected(0);
+  expect(said(first)).toEqual([]);
+  first.tell({ type: 'live', project: 'P', sequence: 1 });
+  first.tell({ type: 'live', project: 'P', sequence: 1 });
+  announce('P', { branch: 'main', path: 'a.py' });
+  expect(said(first)).toEqual([null, 'a.py']);
+  first.tell({ type: 'presence', project: 'P', people: [{ account: 'A', name: 'Mina', connection: 'c', since: 1 }] });
+  expect(people.value.get('P')?.map((person) => person.name)).toEqual(['Mina']);
+  first.close();
+  await vi.runOnlyPendingTimersAsync();
+  const second = await connected(1);
+  second.tell({ type: 'live', project: 'P', sequence: 1 });
+  expect(said(second)).toEqual(['a.py']);
+});

@@ -4,6 +4,7 @@ import { atVersion, call } from '../api/client';
 import { type Language, LANGUAGES, language, speak, t } from '../i18n';
 import { Form } from '../parts/Form';
 import { Tokens } from '../parts/Tokens';
+import { allowKeys, keys } from '../state/keys';
 import { account } from '../state/session';
 import { type Theme, theme, wear } from '../state/theme';
 
@@ -27,6 +28,10 @@ function Choices() {
           <option value="light">{t('app.theme.light')}</option>
           <option value="dark">{t('app.theme.dark')}</option>
         </select>
+      </label>
+      <label class="check">
+        <input type="checkbox" checked={keys.value} onChange={(event) => allowKeys(event.currentTarget.checked)} />
+        {t('app.keys.allow')}
       </label>
     </>
   );

@@ -212,7 +212,7 @@ export function File() {
           draft={draft}
           branch={branch}
           line={line}
-          onDiscarded={() => setRound(round + 1)}
+          onDiscarded={() => setRound((before) => before + 1)}
         />
       )}
     </>

@@ -16,6 +16,7 @@ const SECTIONS = [
   ['files', 'project.files'],
   ['commits', 'project.commits'],
   ['branches', 'project.branches'],
+  ['search', 'project.search'],
   ['jobs', 'project.jobs'],
   ['environments', 'project.environments'],
   ['storage', 'project.storage'],

@@ -13,6 +13,7 @@ import { NotFound } from './NotFound';
 import { Overview } from './Overview';
 
 const Storage = lazy(async () => (await import('./Storage')).Storage);
+const Search = lazy(async () => (await import('./Search')).Search);
 const Settings = lazy(async () => (await import('./Settings')).Settings);
 
 /** The section that a page belongs to, where it is not its own. */
@@ -31,6 +32,8 @@ export function ProjectPage({ section, id }: { section: string; id: string | und
       return id ? <Commit key={id} id={id} /> : <Commits />;
     case 'compare':
       return <Compare />;
+    case 'search':
+      return <Search />;
     case 'branches':
       return <Branches />;
     case 'jobs':

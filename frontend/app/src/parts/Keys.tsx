@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 
 import { t } from '../i18n';
+import { keys } from '../state/keys';
 import { go, here, href } from '../state/router';
 import { Dialog } from './Dialog';
 
@@ -30,7 +31,7 @@ export function Keys() {
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || writing(event.target)) return;
-      if (document.querySelector('dialog[open]')) return;
+      if (!keys.value || document.querySelector('dialog[open]')) return;
       const action = { '/': search, '?': () => setShown(true), p: () => go(href([])) }[event.key];
       if (!action) return;
       event.preventDefault();

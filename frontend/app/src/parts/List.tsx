@@ -18,7 +18,7 @@ export function List<T>({
   return (
     <>
       {pages.first && pages.loading && <Waiting />}
-      {!pages.first && pages.items.length === 0 && !pages.error && empty}
+      {!pages.first && pages.items.length === 0 && !pages.error && !pages.more && empty}
       {pages.items.length > 0 && children(pages.items)}
       <Trouble error={pages.error} retry={pages.reload} />
       {pages.more && (

@@ -85,6 +85,8 @@ let asked: Tail[] = [];
 /** Who is where, by project id. */
 export const people = signal<ReadonlyMap<string, readonly PersonHere[]>>(new Map());
 const whereabouts = new Map<string, Whereabouts>();
+/** Projects in which this connection has said where the page is. */
+const presented = new Set<string>();
 let socket: WebSocket | undefined;
 let backoff = BACKOFF_MIN_MS;
 let ping: ReturnType<typeof setInterval> | undefined;
@@ -104,12 +106,14 @@ function subscribe(following: Following): void {
 /** Says where this page is in a project; it is said again after every break. */
 export function announce(project: string, place: Whereabouts): void {
   whereabouts.set(project, place);
-  if ([...followed].some((following) => following.project === project)) present(project);
+  if (presented.has(project)) present(project);
 }
 
 function present(project: string): void {
   const place = whereabouts.get(project);
-  if (place) say({ action: 'presence', project, ...place });
+  if (!place) return;
+  presented.add(project);
+  say({ action: 'presence', project, ...place });
 }
 
 function ask(tail: Tail): void {
@@ -135,6 +139,7 @@ async function connect(): Promise<void> {
     backoff = BACKOFF_MIN_MS;
     connection.value = 'open';
     asked = [];
+    presented.clear();
     for (const following of followed) subscribe(following);
     for (const tail of tails) {
       tail.id = undefined;
@@ -174,7 +179,8 @@ function receive(message: Message): void {
         following.after ??= message.sequence;
         following.onLive();
       }
-      if (message.project) present(message.project);
+      // Presence belongs to following, so it is said when following has begun.
+      if (message.project && !presented.has(message.project)) present(message.project);
       break;
     case 'tailing': {
       const tail = asked.shift();
@@ -246,7 +252,10 @@ export function follow(
   else void connect();
   return () => {
     followed.delete(following);
-    if (![...followed].some((other) => other.project === project)) say({ action: 'unsubscribe', project });
+    if (![...followed].some((other) => other.project === project)) {
+      presented.delete(project);
+      say({ action: 'unsubscribe', project });
+    }
     rest();
   };
 }

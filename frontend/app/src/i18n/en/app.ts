@@ -46,6 +46,8 @@ export const app = {
   'app.keys.save': 'Save the draft, in the editor',
   'app.keys.leave': 'Then Tab leaves the editor',
   'app.reload': 'Look again',
+  'app.unreachable': 'The platform could not be reached. Look at your connection.',
+  'app.keys.allow': 'Keys without Ctrl: / searches, p lists projects, ? helps',
 
   'signIn.title': 'Sign in',
   'signIn.lead': 'Write, build and run serverless apps in the browser.',
@@ -84,12 +86,20 @@ export const app = {
   'import.choice.hint': 'From a git address, with its branches, tags and history.',
   'import.title': 'Import from',
   'import.url': 'Git address',
-  'import.username': 'User name (if it asks for one)',
   'import.password': 'Password or token',
   'import.hint': 'The credentials are used for this import and then forgotten.',
   'import.submit': 'Import project',
+  'import.username': 'User name',
 
   'starter.empty': 'A template, and nothing else',
   'starter.node': 'A site with Node.js functions behind it',
   'starter.python': 'A site with Python functions behind it',
+
+  'advice.forbidden': 'Ask an owner of the project for another role.',
+  'advice.notFound': 'It may have been moved or deleted, or you are no member.',
+  'advice.changed': 'Someone changed it meanwhile: load it again, then repeat your change.',
+  'advice.quota': 'Delete what is not needed, or ask an admin for a larger quota.',
+  'advice.slower': 'Wait a moment, then try again.',
+  'advice.later': 'A part of the platform is briefly away. Try again in a moment.',
+  'advice.internal': 'This is a fault of the platform. Tell an admin the request’s number.',
 } as const;

@@ -54,12 +54,12 @@ export const code = {
   'compare.head': 'Compared with',
   'compare.submit': 'Compare',
   'compare.swap': 'Swap the two',
-  'compare.distance': '{head} is {ahead} commits ahead of {base} and {behind} behind.',
+  'compare.distance': '{head}: ahead of {base} by {ahead}, behind by {behind}',
 
-  'diff.summary': '{files} files changed, {additions} added, {deletions} deleted',
   'diff.truncated': 'The comparison is too long: only its beginning is shown.',
   'diff.noText': 'No text to show.',
   'diff.same': 'Nothing differs.',
+  'diff.summary': 'Files changed: {files} · lines added: {additions}, deleted: {deletions}',
 
   'branches.title': 'Branches',
   'branches.new': 'New branch',
@@ -79,7 +79,6 @@ export const code = {
   'merge.commit': 'Merge into {into}',
   'merge.done': 'Merged {from} into {into}.',
   'merge.conflicts': 'Conflicts',
-  'merge.left': 'Both sides changed the same places. {count} files are to be decided.',
   'merge.allDecided': 'Everything is decided. Look at the result once more, then merge.',
   'merge.decided': 'decided',
   'merge.open': 'open',
@@ -97,6 +96,7 @@ export const code = {
   'merge.reason.deleted-by-them': 'changed here, deleted there',
   'merge.reason.deleted-by-us': 'deleted here, changed there',
   'merge.reason.both-added': 'added on both sides',
+  'merge.left': 'Both sides changed the same places. Files to decide: {count}',
 
   'tags.new': 'New tag',
   'tags.create': 'Create tag',
@@ -119,8 +119,8 @@ export const code = {
   'search.where': 'Only in some files',
   'search.include': 'Files to include',
   'search.exclude': 'Files to leave out',
-  'search.count': '{lines} lines in {files} files',
   'search.limited': 'There is more: make the search narrower.',
   'search.none.hint': 'Look at the branch, the case, and the files that are left out.',
   'search.allLines': 'Show all {count} lines',
+  'search.count': 'Lines: {lines} · files: {files}',
 } as const;

@@ -48,6 +48,8 @@ export const app: Record<keyof typeof english, string> = {
   'app.keys.save': '편집기에서 초안 저장',
   'app.keys.leave': '그다음 Tab으로 편집기에서 나가기',
   'app.reload': '새로 고침',
+  'app.unreachable': '플랫폼에 연결할 수 없습니다. 네트워크 연결을 확인하세요.',
+  'app.keys.allow': 'Ctrl 없는 단축키: / 검색, p 프로젝트 목록, ? 도움말',
 
   'signIn.title': '로그인',
   'signIn.lead': '브라우저에서 서버리스 앱을 만들고 빌드하고 실행하세요.',
@@ -86,12 +88,20 @@ export const app: Record<keyof typeof english, string> = {
   'import.choice.hint': 'Git 주소에서 브랜치, 태그, 이력과 함께 가져옵니다.',
   'import.title': '가져올 곳',
   'import.url': 'Git 주소',
-  'import.username': '사용자 이름 (필요한 경우)',
   'import.password': '비밀번호 또는 토큰',
   'import.hint': '자격 증명은 이번 가져오기에만 쓰고 보관하지 않습니다.',
   'import.submit': '프로젝트 가져오기',
+  'import.username': '사용자 이름',
 
   'starter.empty': '템플릿만 있는 빈 앱',
   'starter.node': 'Node.js 함수가 있는 사이트',
   'starter.python': 'Python 함수가 있는 사이트',
+
+  'advice.forbidden': '프로젝트 소유자에게 역할 변경을 요청하세요.',
+  'advice.notFound': '이동 또는 삭제되었거나 구성원이 아닐 수 있습니다.',
+  'advice.changed': '그사이 다른 사람이 변경했습니다. 다시 불러온 뒤 변경을 반복하세요.',
+  'advice.quota': '필요 없는 것을 지우거나 관리자에게 할당량 증가를 요청하세요.',
+  'advice.slower': '잠시 기다린 뒤 다시 시도하세요.',
+  'advice.later': '플랫폼 일부가 잠시 응답하지 않습니다. 잠시 후 다시 시도하세요.',
+  'advice.internal': '플랫폼의 오류입니다. 관리자에게 요청 번호를 알려 주세요.',
 };

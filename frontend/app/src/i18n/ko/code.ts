@@ -56,12 +56,12 @@ export const code: Record<keyof typeof english, string> = {
   'compare.head': '비교 대상',
   'compare.submit': '비교',
   'compare.swap': '둘을 바꾸기',
-  'compare.distance': '{head}은(는) {base}보다 커밋 {ahead}개 앞서 있고 {behind}개 뒤처져 있습니다.',
+  'compare.distance': '{head}: {base}보다 {ahead} 앞섬, {behind} 뒤처짐',
 
-  'diff.summary': '파일 {files}개 변경, {additions}줄 추가, {deletions}줄 삭제',
   'diff.truncated': '비교가 너무 길어 앞부분만 보여 줍니다.',
   'diff.noText': '보여 줄 텍스트가 없습니다.',
   'diff.same': '다른 점이 없습니다.',
+  'diff.summary': '변경된 파일 {files} · 추가 {additions}줄, 삭제 {deletions}줄',
 
   'branches.title': '브랜치',
   'branches.new': '새 브랜치',
@@ -81,7 +81,6 @@ export const code: Record<keyof typeof english, string> = {
   'merge.commit': '{into}에 병합',
   'merge.done': '{from}을(를) {into}에 병합했습니다.',
   'merge.conflicts': '충돌',
-  'merge.left': '양쪽이 같은 곳을 바꿨습니다. 결정할 파일이 {count}개 있습니다.',
   'merge.allDecided': '모두 결정했습니다. 결과를 한 번 더 확인하고 병합하세요.',
   'merge.decided': '결정됨',
   'merge.open': '미결정',
@@ -99,6 +98,7 @@ export const code: Record<keyof typeof english, string> = {
   'merge.reason.deleted-by-them': '이쪽에서 변경, 저쪽에서 삭제',
   'merge.reason.deleted-by-us': '이쪽에서 삭제, 저쪽에서 변경',
   'merge.reason.both-added': '양쪽에서 추가',
+  'merge.left': '양쪽이 같은 곳을 바꿨습니다. 결정할 파일: {count}',
 
   'tags.new': '새 태그',
   'tags.create': '태그 만들기',
@@ -121,8 +121,8 @@ export const code: Record<keyof typeof english, string> = {
   'search.where': '일부 파일에서만',
   'search.include': '포함할 파일',
   'search.exclude': '제외할 파일',
-  'search.count': '파일 {files}개에서 {lines}줄',
   'search.limited': '결과가 더 있습니다. 검색을 좁혀 보세요.',
   'search.none.hint': '브랜치, 대소문자, 제외한 파일을 확인하세요.',
   'search.allLines': '{count}줄 모두 보기',
+  'search.count': '{lines}줄 · 파일 {files}개',
 };
