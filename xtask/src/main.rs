@@ -5,6 +5,7 @@ mod companions;
 mod deploy;
 mod emulator;
 mod frontend;
+mod git_suite;
 mod openapi;
 mod packages;
 mod run;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
   companions                   build the DynamoDB companion process into target/companions
   packages [--arch A] [NAME...]   the functions as Lambda takes them, below target/packages, and their sizes
   openapi                      write docs/openapi.json from the code
+  git-suite [NAME...]          git's own HTTP tests against our engine (docs/git-suite.md)
   bench [NAME]                 measure; prints one table
 ";
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some("companions") => companions::build(),
         Some("packages") => packages::packages(rest),
         Some("openapi") => openapi::write(),
+        Some("git-suite") => git_suite::git_suite(rest),
         Some("bench") => bench::bench(rest),
         _ => {
             eprint!("{USAGE}");

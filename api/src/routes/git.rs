@@ -12,7 +12,7 @@ use domain::Caller;
 use function::{App, CorrelationId, Path, Problem, Query, prove};
 use futures::{StreamExt, TryStreamExt};
 use git_store::http::{Protocol, Service, decode_body};
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, EXPIRES, PRAGMA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -85,8 +85,8 @@ async fn receive_pack(
     let (parts, body) = request.into_parts();
     let caller = caller(&app, &parts).await?;
     let body = decoded(Service::ReceivePack, &parts.headers, body)?;
-    let report = app.domain.repository.receive_pack(&caller, project(&repository), body).await?;
-    Ok(answer(Service::ReceivePack.result_type(), Body::from(report)))
+    let answered = app.domain.repository.receive_pack(&caller, project(&repository), body).await?;
+    Ok(answer(Service::ReceivePack.result_type(), Body::from_stream(answered)))
 }
 
 /// The body as the client meant it: unzipped, streaming.
@@ -105,6 +105,8 @@ fn answer(content_type: &'static str, body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate")),
+        (EXPIRES, HeaderValue::from_static("Fri, 01 Jan 1980 00:00:00 GMT")),
+        (PRAGMA, HeaderValue::from_static("no-cache")),
     ];
     (headers, body).into_response()
 }

@@ -1,5 +1,7 @@
 //! The project's rules for its refs, and what joins every move of them.
 
+use std::sync::Arc;
+
 use cloud::Write;
 use git_store::{RefChange, RefChangeKind, RefPolicy};
 use identity::{Permission, Role, decide};
@@ -14,20 +16,20 @@ use crate::{Caller, Error, Result};
 const REFS_TOLD_MAX: usize = 100;
 
 /// One caller's push, commit or branch operation.
-pub(crate) struct ProjectPolicy<'a> {
-    core: &'a Core,
-    caller: &'a Caller,
-    project: &'a Project,
+pub(crate) struct ProjectPolicy {
+    core: Arc<Core>,
+    caller: Caller,
+    project: Project,
     role: Option<Role>,
     /// Records that go with the change, with the versions that they must have.
     also: Vec<Write>,
 }
 
-impl<'a> ProjectPolicy<'a> {
-    pub async fn new(core: &'a Core, caller: &'a Caller, project: &'a Project, also: Vec<Write>) -> Result<Self> {
+impl ProjectPolicy {
+    pub async fn new(core: &Arc<Core>, caller: &Caller, project: &Project, also: Vec<Write>) -> Result<Self> {
         let role = core.identity.members().role_of(&project.id, &caller.principal.account).await;
         let role = role.map_err(|e| Error::identity(e, "project"))?;
-        Ok(Self { core, caller, project, role, also })
+        Ok(Self { core: Arc::clone(core), caller: caller.clone(), project: project.clone(), role, also })
     }
 
     fn may_write_protected(&self) -> bool {
@@ -36,7 +38,7 @@ impl<'a> ProjectPolicy<'a> {
 }
 
 #[async_trait::async_trait]
-impl RefPolicy for ProjectPolicy<'_> {
+impl RefPolicy for ProjectPolicy {
     async fn check(&self, change: &RefChange) -> Result<(), String> {
         let Some(branch) = change.name.branch() else { return Ok(()) };
         let default = branch == self.project.default_branch;
@@ -63,13 +65,13 @@ impl RefPolicy for ProjectPolicy<'_> {
             _ => format!("repository/{}", self.project.id),
         };
         let event = NewEvent::new("git.pushed", resource, json!({ "refs": refs, "count": changes.len() }));
-        let mut writes = self.core.journal.along(&self.project.id, &Author::of(self.caller), &[event]).await?;
+        let mut writes = self.core.journal.along(&self.project.id, &Author::of(&self.caller), &[event]).await?;
         writes.extend(self.also.iter().cloned());
         Ok(writes)
     }
 }
 
-impl ProjectPolicy<'_> {
+impl ProjectPolicy {
     /// A draft that has changed since it was read will not become what it was: no attempt can succeed.
     async fn check_fresh(&self, write: &Write) -> Result<(), cloud::Error> {
         if let Write::Delete { key, expect: cloud::Expect::At(version) } = write {

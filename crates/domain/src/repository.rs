@@ -218,12 +218,12 @@ impl Repository {
         answer.map_err(|e| Error::git(e, "project", "body"))
     }
 
-    /// The answer to a push: the report, once the refs have moved.
-    pub async fn receive_pack(&self, caller: &Caller, project: &str, body: BlobStream) -> Result<Bytes> {
+    /// The answer to a push: progress, then the report once the refs have moved; it streams.
+    pub async fn receive_pack(&self, caller: &Caller, project: &str, body: BlobStream) -> Result<BlobStream> {
         let project = self.core.project(caller, project, Permission::WriteCode).await?;
         let policy = ProjectPolicy::new(&self.core, caller, &project, Vec::new()).await?;
-        let report = self.core.git.receive_pack(&project.repository()?, body, &policy).await;
-        report.map_err(|e| Error::git(e, "project", "body"))
+        let answer = self.core.git.receive_pack(&project.repository()?, body, Arc::new(policy)).await;
+        answer.map_err(|e| Error::git(e, "project", "body"))
     }
 
     /// For the worker: where the branch that a ref names points, and the store to check out from.

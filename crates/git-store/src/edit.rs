@@ -44,7 +44,7 @@ impl GitStore {
             let mut writer = PackWriter::default();
             let oid = build(&objects, &request, &mut writer)?;
             writer.finish(&dir.path().join(INCOMING))?;
-            let received = take_in(&packs, dir, upload)?;
+            let received = take_in(&packs, dir, upload, &mut |_| {})?;
             let quarantine = received.as_ref().map(|received| received.dir.path().to_owned());
             Ok((read::commit(&Objects::open(packs, quarantine.as_deref())?, &oid)?, received))
         })

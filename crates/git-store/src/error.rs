@@ -26,6 +26,9 @@ pub enum Error {
     /// A pushed object or pack is malformed or hostile; the text names the object and the rule (git-fsck, "fsck messages").
     #[error("{0}")]
     Unpack(String),
+    /// A pushed object names one that is neither in the push nor in the repository.
+    #[error("{0}")]
+    Disconnected(String),
     /// A limit was passed.
     #[error("{0}")]
     TooLarge(String),

@@ -2,7 +2,7 @@
 
 use cloud::BlobStream;
 
-use crate::{Error, Result};
+use crate::{Error, Oid, Result};
 
 /// The two services of the smart protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +67,35 @@ impl Protocol {
         let asks_v2 = value.is_some_and(|value| value.split(':').any(|part| part == "version=2"));
         if asks_v2 { Self::V2 } else { Self::V0 }
     }
+}
+
+/// A bundle that a clone may begin with (gitprotocol-v2, "bundle-uri").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Letters, digits and `-`.
+    pub id: String,
+    pub uri: String,
+    /// Grows from each bundle to the next (git-bundle-uri design, "creationToken").
+    pub creation_token: Option<u64>,
+}
+
+/// A blob that a client may get as a pack of its own, from elsewhere (git-packfile-uri design).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackfileUri {
+    pub blob: Oid,
+    /// What the client must find as the pack's checksum: 40 hex digits.
+    pub checksum: String,
+    pub uri: String,
+}
+
+/// What a server has for its clients besides the repository.
+#[derive(Clone, Debug, Default)]
+pub struct Offers {
+    /// `None` does not speak of bundles at all.
+    pub bundles: Option<Vec<Bundle>>,
+    pub packfile_uris: Vec<PackfileUri>,
+    /// Any object that is stored may be had by its id, also one that no visible ref leads to.
+    pub any_object: bool,
 }
 
 /// The body that `Content-Encoding` wraps; `Error::Invalid` (415) for an encoding other than one gzip.

@@ -29,6 +29,10 @@ pub struct RefChange {
 pub trait RefPolicy: Send + Sync {
     /// `Err` refuses the change; the text is shown to the client as the reason.
     async fn check(&self, change: &RefChange) -> Result<(), String>;
+    /// The options of a push (git-push, `--push-option`), before any of its changes is looked at. `Err` refuses them all.
+    async fn options(&self, _options: &[String]) -> Result<(), String> {
+        Ok(())
+    }
     /// Writes that join the transaction that moves the refs. Called anew on each attempt, so that their
     /// expectations are fresh; when one of them does not hold the whole attempt is made again.
     async fn along(&self, changes: &[RefChange]) -> Result<Vec<Write>, cloud::Error>;

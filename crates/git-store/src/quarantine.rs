@@ -28,7 +28,12 @@ pub(crate) struct Received {
 }
 
 /// Checks the spooled pack of `dir` against the repository; `None` when it holds nothing.
-pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir, upload: String) -> Result<Option<Received>> {
+pub(crate) fn take_in(
+    packs: &Arc<RepositoryPacks>,
+    dir: TempDir,
+    upload: String,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Option<Received>> {
     let path = dir.path().join(INCOMING);
     let objects = Objects::open(Arc::clone(packs), None)?;
     let mut checker = Checker::default();
@@ -44,10 +49,13 @@ pub(crate) fn take_in(packs: &Arc<RepositoryPacks>, dir: TempDir, upload: String
     if ingested.objects.is_empty() {
         return Ok(None);
     }
+    let count = ingested.objects.len();
+    tell(&format!("Indexing objects: 100% ({count}/{count}), done."));
     check_links(&checker, &ingested, &objects)?;
     let pack = place(dir.path(), &path, &ingested, upload)?;
     let objects = Objects::open(Arc::clone(packs), Some(dir.path()))?;
     check_dotfiles(&checker, &objects)?;
+    tell(&format!("Checking objects: 100% ({count}/{count}), done."));
     let inside = |oid: &Oid| ingested.objects.contains_key(oid);
     let needs = checker.links.keys().copied().filter(|oid| !inside(oid)).collect();
     Ok(Some(Received { dir, pack, epoch: packs.epoch(), needs }))
@@ -63,7 +71,7 @@ fn check_links(checker: &Checker, ingested: &Ingested, objects: &Objects) -> Res
         match there {
             Some(kind) if kind == *wanted => {}
             Some(_) => return Err(Error::Unpack(format!("object {oid} is not a {}", wanted.name()))),
-            None => return Err(Error::Unpack(format!("missing {} {oid}", wanted.name()))),
+            None => return Err(Error::Disconnected(format!("missing {} {oid}", wanted.name()))),
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cloud::{BlobStream, Blobs, Clock, Entropy, Expect, Records};
 
 use crate::cache::PackCache;
-use crate::http::{Protocol, Service};
+use crate::http::{Offers, Protocol, Service};
 use crate::objects::Objects;
 use crate::push::{Push, Update, Verdict};
 use crate::read;
@@ -41,6 +41,7 @@ pub struct GitStore {
 struct Inner {
     settings: GitStoreSettings,
     cache: Arc<PackCache>,
+    offers: Offers,
 }
 
 /// Runs what reads files and inflates on a thread of its own.
@@ -55,7 +56,15 @@ impl GitStore {
     /// Opens the store; the cache folder starts empty.
     pub fn new(settings: GitStoreSettings) -> Result<Self> {
         let cache = Arc::new(PackCache::new(settings.cache.clone(), settings.cache_bytes_max)?);
-        Ok(Self { inner: Arc::new(Inner { settings, cache }) })
+        Ok(Self { inner: Arc::new(Inner { settings, cache, offers: Offers::default() }) })
+    }
+
+    /// The same store, which offers this to the clients of every repository.
+    pub fn offering(&self, offers: Offers) -> Self {
+        let GitStoreSettings { blobs, records, .. } = self.settings();
+        let store = self.over(blobs.clone(), records.clone());
+        let Inner { settings, cache, .. } = Arc::into_inner(store.inner).expect("no one else holds it yet");
+        Self { inner: Arc::new(Inner { settings, cache, offers }) }
     }
 
     /// The same store, with the same cache, over the same blobs and records as another may use them.
@@ -69,11 +78,16 @@ impl GitStore {
             cache: cache.clone(),
             cache_bytes_max: *cache_bytes_max,
         };
-        Self { inner: Arc::new(Inner { settings, cache: self.inner.cache.clone() }) }
+        let (cache, offers) = (self.inner.cache.clone(), self.inner.offers.clone());
+        Self { inner: Arc::new(Inner { settings, cache, offers }) }
     }
 
     pub(crate) fn settings(&self) -> &GitStoreSettings {
         &self.inner.settings
+    }
+
+    pub(crate) fn offers(&self) -> &Offers {
+        &self.inner.offers
     }
 
     pub(crate) fn cache(&self) -> &PackCache {
@@ -273,7 +287,7 @@ impl GitStore {
 
     /// The answer to `GET info/refs?service=…`. Receive-pack has protocol v0 alone.
     pub async fn advertise(&self, repository: &RepositoryId, service: Service, protocol: Protocol) -> Result<Bytes> {
-        Ok(crate::protocol::advertise(&self.snapshot(repository).await?, service, protocol))
+        Ok(crate::protocol::advertise(&self.snapshot(repository).await?, service, protocol, self.offers()))
     }
 
     /// The answer to `POST git-upload-pack`; errors that the client should read come as packets within it.
@@ -286,13 +300,14 @@ impl GitStore {
         self.upload(repository, protocol, body).await
     }
 
-    /// The answer to `POST git-receive-pack`: a report of each ref, after the refs have moved.
+    /// The answer to `POST git-receive-pack`: progress, then a report of each ref after the refs have moved. The push
+    /// goes on when the answer is no longer read.
     pub async fn receive_pack(
         &self,
         repository: &RepositoryId,
         body: BlobStream,
-        policy: &dyn RefPolicy,
-    ) -> Result<Bytes> {
+        policy: Arc<dyn RefPolicy>,
+    ) -> Result<BlobStream> {
         self.receive(repository, body, policy).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use crate::filter::Filter;
 use crate::objects::{CommitLinks, Objects};
 use crate::pack::{Chosen, Kind, PackSet};
 use crate::{Error, Oid, Ref, Result};
@@ -19,6 +20,15 @@ pub(crate) struct Wanted {
     pub cut: HashSet<Oid>,
     /// Annotated tags that come along when what they point at does.
     pub tags: Vec<Ref>,
+    /// What is left out, unless it is one of `wants`.
+    pub filter: Filter,
+}
+
+impl Wanted {
+    /// Whether all that the wants lead to is wanted, but for what the haves lead to.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.cut.is_empty() && self.filter.is_empty()
+    }
 }
 
 /// The objects to send, and some that the client has.
@@ -47,6 +57,11 @@ impl Selection {
             self.oids.push(oid);
         }
         new
+    }
+
+    /// Takes an object out that is to be had elsewhere; whether it was in. `oids` is to be cleared of it.
+    pub(crate) fn leave_out(&mut self, oid: &Oid) -> bool {
+        self.selected.remove(oid)
     }
 }
 
@@ -77,15 +92,18 @@ pub(crate) fn select(objects: &Objects, wanted: &Wanted) -> Result<Selection> {
         mark_known(objects, commits.links[edge].tree, &mut selection.known)?;
     }
     selection.known.extend(commits.edges.iter().copied());
+    let asked: HashSet<Oid> = tips.iter().copied().collect();
     for commit in &commits.interesting {
-        selection.add(*commit);
-        trees.push(commits.links[commit].tree);
+        if wanted.filter.takes_kind(Kind::Commit) || asked.contains(commit) {
+            selection.add(*commit);
+        }
     }
-    for oid in extra {
-        selection.add(oid);
+    for oid in extra.iter().chain(&trees) {
+        selection.add(*oid);
     }
-    for tree in trees {
-        add_tree(objects, tree, &mut selection)?;
+    let mut below = Below { objects, filter: &wanted.filter, depths: HashMap::new(), selection: &mut selection };
+    for tree in commits.interesting.iter().map(|commit| commits.links[commit].tree).chain(trees) {
+        below.add(tree)?;
     }
     for tag in &wanted.tags {
         if tag.peeled.is_some_and(|peeled| selection.selected.contains(&peeled)) {
@@ -95,20 +113,65 @@ pub(crate) fn select(objects: &Objects, wanted: &Wanted) -> Result<Selection> {
     Ok(selection)
 }
 
-fn add_tree(objects: &Objects, root: Oid, selection: &mut Selection) -> Result<()> {
-    let mut stack = Vec::new();
-    if selection.add(root) {
-        stack.push(root);
-    }
-    while let Some(tree) = stack.pop() {
-        objects.each_item(&tree, |item| {
-            if !item.is_submodule() && selection.add(item.oid) && item.is_folder() {
-                stack.push(item.oid);
+/// Adds what lies below trees.
+struct Below<'a> {
+    objects: &'a Objects,
+    filter: &'a Filter,
+    /// The least depth at which each tree was met.
+    depths: HashMap<Oid, u64>,
+    selection: &'a mut Selection,
+}
+
+impl Below<'_> {
+    fn add(&mut self, root: Oid) -> Result<()> {
+        let mut stack = vec![(root, 0)];
+        while let Some((tree, depth)) = stack.pop() {
+            if !self.enter(tree, depth) {
+                continue;
             }
-            Ok(())
-        })?;
+            let objects = self.objects;
+            objects.each_item(&tree, |item| {
+                if item.is_folder() {
+                    stack.push((item.oid, depth + 1));
+                } else if !item.is_submodule() {
+                    self.add_blob(item.oid, depth + 1)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Adds a tree; whether what is in it is to be looked at.
+    fn enter(&mut self, tree: Oid, depth: u64) -> bool {
+        if self.selection.known.contains(&tree) {
+            return false;
+        }
+        // Only with a limit to the depth does it matter where a tree is met again.
+        let depth = if self.filter.tree_depth().is_some() { depth } else { 0 };
+        if self.depths.get(&tree).is_some_and(|met| *met <= depth) {
+            return false;
+        }
+        self.depths.insert(tree, depth);
+        if self.filter.takes_at(Kind::Tree, depth) {
+            self.selection.add(tree);
+        }
+        self.filter.descends(depth)
+    }
+
+    fn add_blob(&mut self, oid: Oid, depth: u64) -> Result<()> {
+        if !self.filter.takes_at(Kind::Blob, depth) || self.selection.selected.contains(&oid) {
+            return Ok(());
+        }
+        let size = || match self.objects.header(&oid)? {
+            Some((_, size)) => Ok(size),
+            None => Err(Error::Corrupt(format!("blob {oid}, which is in no pack,"))),
+        };
+        if self.filter.takes_blob(size)? {
+            self.selection.add(oid);
+        }
+        Ok(())
+    }
 }
 
 fn mark_known(objects: &Objects, root: Oid, known: &mut HashSet<Oid>) -> Result<()> {
@@ -209,60 +272,4 @@ impl<'a> CommitWalk<'a> {
         }
         Ok(Commits { interesting: emitted, edges, links: self.links })
     }
-}
-
-/// Whether a walk from `tips` comes to `target`.
-pub(crate) fn is_reachable(objects: &Objects, tips: &[Oid], target: &Oid) -> Result<bool> {
-    if tips.contains(target) {
-        return Ok(true);
-    }
-    let mut seen: HashSet<Oid> = HashSet::new();
-    let mut stack: Vec<Oid> = Vec::new();
-    for tip in tips {
-        let (kind, oid) = objects.peel(tip)?;
-        if kind == Kind::Commit && seen.insert(oid) {
-            stack.push(oid);
-        }
-    }
-    while let Some(oid) = stack.pop() {
-        if oid == *target {
-            return Ok(true);
-        }
-        for parent in objects.commit_links(&oid)?.parents {
-            if seen.insert(parent) {
-                stack.push(parent);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// Whether every want has one of `common` among its ancestors.
-pub(crate) fn all_reach(objects: &Objects, wants: &[Oid], common: &HashSet<Oid>) -> Result<bool> {
-    let mut oldest = i64::MAX;
-    for oid in common {
-        oldest = oldest.min(objects.commit_links(oid)?.time);
-    }
-    for want in wants {
-        let (kind, tip) = objects.peel(want)?;
-        if kind == Kind::Commit && !reaches(objects, tip, common, oldest)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn reaches(objects: &Objects, tip: Oid, common: &HashSet<Oid>, oldest: i64) -> Result<bool> {
-    let mut seen = HashSet::from([tip]);
-    let mut stack = vec![tip];
-    while let Some(oid) = stack.pop() {
-        if common.contains(&oid) {
-            return Ok(true);
-        }
-        let links = objects.commit_links(&oid)?;
-        if links.time >= oldest {
-            stack.extend(links.parents.into_iter().filter(|parent| seen.insert(*parent)));
-        }
-    }
-    Ok(false)
 }

@@ -2,20 +2,27 @@
 
 use bytes::Bytes;
 
-use super::{pktline, receive};
-use crate::http::{Protocol, Service};
+use super::{commands, pktline};
+use crate::http::{Offers, Protocol, Service};
 use crate::record::Snapshot;
 use crate::{Oid, Ref};
 
 pub(crate) const AGENT: &str = concat!("agent=workroom/", env!("CARGO_PKG_VERSION"));
 
 const UPLOAD_V0: &str = "multi_ack_detailed no-done multi_ack side-band side-band-64k thin-pack ofs-delta shallow \
-                         deepen-since deepen-not deepen-relative no-progress include-tag object-format=sha1";
+                         deepen-since deepen-not deepen-relative no-progress include-tag \
+                         allow-tip-sha1-in-want allow-reachable-sha1-in-want filter object-format=sha1";
+const FETCH_V2: &str = "fetch=shallow wait-for-done filter ref-in-want sideband-all";
 
-pub(crate) fn advertise(snapshot: &Snapshot, service: Service, protocol: Protocol) -> Bytes {
+pub(crate) fn advertise(snapshot: &Snapshot, service: Service, protocol: Protocol, offers: &Offers) -> Bytes {
     let mut out = Vec::new();
     if service == Service::UploadPack && protocol == Protocol::V2 {
-        for capability in ["version 2", AGENT, "ls-refs=unborn", "fetch=shallow", "object-format=sha1"] {
+        let uris = if offers.packfile_uris.is_empty() { "" } else { " packfile-uris" };
+        let fetch = format!("{FETCH_V2}{uris}");
+        let always =
+            ["version 2", AGENT, "ls-refs=unborn", &fetch, "server-option", "object-format=sha1", "object-info"];
+        let bundles = offers.bundles.is_some().then_some("bundle-uri");
+        for capability in always.into_iter().chain(bundles) {
             pktline::line(&mut out, capability);
         }
         pktline::flush(&mut out);
@@ -25,7 +32,7 @@ pub(crate) fn advertise(snapshot: &Snapshot, service: Service, protocol: Protoco
     pktline::flush(&mut out);
     let refs = snapshot.visible();
     let capabilities = match service {
-        Service::ReceivePack => format!("{} {AGENT}", receive::CAPABILITIES),
+        Service::ReceivePack => format!("{} {AGENT}", commands::CAPABILITIES),
         Service::UploadPack if head_oid(snapshot).is_some() => {
             format!("{UPLOAD_V0} symref=HEAD:{} {AGENT}", snapshot.head.to_ref())
         }

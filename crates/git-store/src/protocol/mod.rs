@@ -1,9 +1,14 @@
 //! The wire: packet lines, the two services, two protocol versions (gitprotocol-common, -pack, -v2).
 
 mod advertise;
+mod commands;
 mod gzip;
+mod keep_alive;
+mod listing;
+mod negotiate;
 mod pktline;
 mod receive;
+mod report;
 mod request;
 mod upload;
 

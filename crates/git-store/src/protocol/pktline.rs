@@ -102,8 +102,38 @@ pub(crate) fn flush(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0000");
 }
 
-pub(crate) fn delimiter(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"0001");
+/// Lines of an answer, which may all go on band 1 (gitprotocol-v2, "sideband-all").
+#[derive(Default)]
+pub(crate) struct Lines {
+    out: Vec<u8>,
+    banded: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(banded: bool) -> Self {
+        Self { out: Vec::new(), banded }
+    }
+
+    /// A line of text; its end is added.
+    pub(crate) fn line(&mut self, text: &str) {
+        if self.banded {
+            data(&mut self.out, format!("\u{1}{text}\n").as_bytes());
+        } else {
+            line(&mut self.out, text);
+        }
+    }
+
+    pub(crate) fn flush(&mut self) {
+        flush(&mut self.out);
+    }
+
+    pub(crate) fn delimiter(&mut self) {
+        self.out.extend_from_slice(b"0001");
+    }
+
+    pub(crate) fn finish(self) -> Bytes {
+        self.out.into()
+    }
 }
 
 /// `ERR`, as the whole answer.
@@ -125,6 +155,11 @@ pub(crate) fn side_band(out: &mut Vec<u8>, band: u8, payload: &[u8], max: usize)
         out.push(band);
         out.extend_from_slice(chunk);
     }
+}
+
+/// A line for the person at the other end: band 2.
+pub(crate) fn message(out: &mut Vec<u8>, text: &str) {
+    side_band(out, 2, format!("{}\n", plain(text)).as_bytes(), PAYLOAD_MAX + 4);
 }
 
 #[cfg(test)]

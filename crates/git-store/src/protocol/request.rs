@@ -1,13 +1,15 @@
 //! What a client asks upload-pack for.
 
 use super::pktline::Packet;
-use super::upload::text;
+use crate::filter::Filter;
 use crate::record::Snapshot;
 use crate::shallow::Deepen;
 use crate::{Error, Oid, RefName, Result};
 
 /// Wants, and haves, of one request.
 const OIDS_MAX: usize = 200_000;
+/// Refs asked for by name in one request.
+const WANTED_REFS_MAX: usize = 10_000;
 /// Prefixes that filter a listing; more are as good as none.
 const PREFIXES_MAX: usize = 65_536;
 /// A side-band packet with and without `64k` (bytes).
@@ -18,6 +20,9 @@ pub(super) enum Request {
     Nothing,
     LsRefs(LsRefs),
     Fetch(Fetch),
+    /// Sizes of these objects are asked for.
+    ObjectInfo(Vec<Oid>),
+    BundleUri,
 }
 
 #[derive(Default)]
@@ -45,6 +50,15 @@ pub(super) struct Fetch {
     pub no_done: bool,
     /// The haves of v0 ended in a flush, which asks for an answer.
     pub asked_for_answer: bool,
+    pub filter: Filter,
+    /// Refs asked for by name, `HEAD` among them, and where they point (gitprotocol-v2, "ref-in-want").
+    pub wanted_refs: Vec<(String, Oid)>,
+    /// No pack before the client says `done`.
+    pub wait_for_done: bool,
+    /// Every line of the answer goes on band 1.
+    pub sideband_all: bool,
+    /// Schemes of URIs from which the client takes packs.
+    pub uri_schemes: Vec<String>,
 }
 
 fn bad(line: &str) -> Error {
@@ -74,6 +88,7 @@ impl Fetch {
             }
             "deepen-not" => self.deepen.not.push(deepen_not(rest, snapshot)?),
             "deepen-relative" => self.deepen.relative = true,
+            "filter" => self.filter = Filter::parse(rest)?,
             _ => return Ok(false),
         }
         if self.wants.len() + self.haves.len() + self.shallow.len() > OIDS_MAX {
@@ -86,9 +101,26 @@ impl Fetch {
         if self.deepen.depth.is_some() && (self.deepen.since.is_some() || !self.deepen.not.is_empty()) {
             return Err(Error::Protocol("deepen and deepen-since (or deepen-not) cannot be used together".into()));
         }
+        self.wants.extend(self.wanted_refs.iter().map(|(_, oid)| *oid));
         self.wants.sort_unstable();
         self.wants.dedup();
         Ok(self)
+    }
+
+    /// A ref that is wanted by its name; each once.
+    fn want_ref(&mut self, raw: &str, snapshot: &Snapshot) -> Result<()> {
+        let shown: String = raw.chars().take(100).collect();
+        let name = if raw == "HEAD" { Some(snapshot.head.to_ref()) } else { RefName::parse(raw).ok() };
+        let oid = name.filter(|name| !name.is_hidden()).and_then(|name| snapshot.oid_of(&name));
+        let oid = oid.ok_or_else(|| Error::Protocol(format!("unknown ref {shown}")))?;
+        if self.wanted_refs.iter().any(|(name, _)| name == raw) {
+            return Err(Error::Protocol(format!("duplicate want-ref {shown}")));
+        }
+        if self.wanted_refs.len() >= WANTED_REFS_MAX {
+            return Err(Error::TooLarge("the request names too many refs".into()));
+        }
+        self.wanted_refs.push((raw.to_owned(), oid));
+        Ok(())
     }
 }
 
@@ -123,6 +155,9 @@ pub(super) fn read_v2(packets: &[Packet], snapshot: &Snapshot) -> Result<Request
         None if packets.is_empty() => Ok(Request::Nothing),
         Some("ls-refs") => read_ls_refs(arguments).map(Request::LsRefs),
         Some("fetch") => read_fetch(arguments, snapshot).map(Request::Fetch),
+        Some("object-info") => read_object_info(arguments).map(Request::ObjectInfo),
+        // What it is called with is not in use yet, and to be ignored.
+        Some("bundle-uri") => Ok(Request::BundleUri),
         _ => Err(Error::Protocol("the command is not one that is served here".into())),
     }
 }
@@ -158,10 +193,41 @@ fn read_fetch(arguments: &[Packet], snapshot: &Snapshot) -> Result<Fetch> {
             "ofs-delta" => fetch.offsets = true,
             "include-tag" => fetch.include_tag = true,
             "no-progress" => fetch.no_progress = true,
-            _ => return Err(bad(line)),
+            "wait-for-done" => fetch.wait_for_done = true,
+            "sideband-all" => fetch.sideband_all = true,
+            _ => match line.split_once(' ') {
+                Some(("want-ref", name)) => fetch.want_ref(name, snapshot)?,
+                Some(("packfile-uris", schemes)) if fetch.uri_schemes.is_empty() => {
+                    fetch.uri_schemes = schemes.split(',').map(str::to_owned).collect();
+                }
+                _ => return Err(bad(line)),
+            },
         }
     }
     fetch.checked()
+}
+
+fn read_object_info(arguments: &[Packet]) -> Result<Vec<Oid>> {
+    let mut oids = Vec::new();
+    for packet in arguments {
+        match text(packet)? {
+            "size" => {}
+            line => {
+                let oid = line.strip_prefix("oid ").ok_or_else(|| bad(line))?;
+                oids.push(Oid::parse(oid).map_err(|_| bad(line))?);
+            }
+        }
+        if oids.len() > OIDS_MAX {
+            return Err(Error::TooLarge("the request names too many objects".into()));
+        }
+    }
+    Ok(oids)
+}
+
+/// The packets of a request that are lines of text.
+fn text(packet: &Packet) -> Result<&str> {
+    let line = packet.line().ok_or_else(|| Error::Protocol("a line was expected".into()))?;
+    std::str::from_utf8(line).map_err(|_| Error::Protocol("a line is not UTF-8".into()))
 }
 
 /// Wants (the first with capabilities), a flush, haves, and a flush or `done`.

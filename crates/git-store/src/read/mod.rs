@@ -21,8 +21,8 @@ pub(crate) use tree::{existing, file, find, tree};
 
 use crate::objects::Objects;
 use crate::pack::Kind;
+use crate::reach::is_reachable;
 use crate::record::Snapshot;
-use crate::walk::is_reachable;
 use crate::{Error, Oid, RefName, Result, Revision};
 
 pub(crate) fn resolve(objects: &Objects, snapshot: &Snapshot, revision: &Revision) -> Result<Oid> {

@@ -158,7 +158,7 @@ async fn a_client_that_breaks_off_leaves_nothing() {
     let half = Bytes::from(request[..request.len() / 2].to_vec());
     let gone = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     let body = futures::stream::iter([Ok(half), Err(gone)]).boxed();
-    let _ = machine.store.receive_pack(&machine.id, body, &*machine.policy).await;
+    let _ = machine.store.receive_pack(&machine.id, body, machine.policy.clone()).await;
     assert_eq!((refs(&machine).await, machine.blobs.keys()), before);
     let left = std::fs::read_dir(machine.path("cache/quarantine")).unwrap().count();
     assert_eq!(left, 0, "the quarantine is gone");
@@ -268,7 +268,8 @@ async fn hidden_refs_are_neither_shown_nor_fetched_nor_pushed() {
 #[tokio::test]
 async fn odd_depths_and_unknown_filters_are_errors() {
     let (machine, commit, ..) = with_commit().await;
-    for line in ["deepen 0", "deepen -1", "deepen x", "filter blob:none", "filter sparse:oid=x", "packfile-uris https"]
+    for line in
+        ["deepen 0", "deepen -1", "deepen x", "filter blob:nothing", "filter sparse:oid=x", "packfile-uris https"]
     {
         let body = packet("command=fetch\n") + "0001" + &packet(&format!("want {commit}\n")) + &packet(line) + "0000";
         let said = String::from_utf8_lossy(&machine.post("v2", body.into_bytes()).await).into_owned();

@@ -126,7 +126,11 @@ impl Machine {
     pub async fn post(&self, service: &str, body: Vec<u8>) -> Vec<u8> {
         let stream = cloud::stream_of(body);
         match service {
-            "git-receive-pack" => self.store.receive_pack(&self.id, stream, &*self.policy).await.unwrap().to_vec(),
+            "git-receive-pack" => {
+                let answer = self.store.receive_pack(&self.id, stream, self.policy.clone()).await.unwrap();
+                let chunks: Vec<Bytes> = answer.try_collect().await.unwrap();
+                chunks.concat()
+            }
             protocol => {
                 let protocol = if protocol == "v2" { Protocol::V2 } else { Protocol::V0 };
                 let answer = self.store.upload_pack(&self.id, protocol, stream).await.unwrap();
@@ -207,12 +211,10 @@ async fn route(store: GitStore, policy: Arc<TestPolicy>, request: Request<Incomi
         frame.map(|frame| frame.into_data().ok()).map_err(std::io::Error::other).transpose()
     });
     let body = decode_body(encoding.as_deref(), body.boxed())?;
-    let body = match service {
-        Service::UploadPack => {
-            let packets = store.upload_pack(&id, protocol, body).await?;
-            StreamBody::new(packets.map_ok(Frame::data)).boxed_unsync()
-        }
-        Service::ReceivePack => whole(store.receive_pack(&id, body, &*policy).await?),
+    let packets = match service {
+        Service::UploadPack => store.upload_pack(&id, protocol, body).await?,
+        Service::ReceivePack => store.receive_pack(&id, body, policy).await?,
     };
+    let body = StreamBody::new(packets.map_ok(Frame::data)).boxed_unsync();
     Ok(Response::builder().header("content-type", service.result_type()).body(body).unwrap())
 }

@@ -1,0 +1,67 @@
+//! Answers of one piece: refs, sizes of objects, bundles (gitprotocol-v2, "ls-refs", "object-info", "bundle-uri").
+
+use bytes::Bytes;
+
+use super::advertise::head_oid;
+use super::pktline;
+use super::request::LsRefs;
+use super::upload::check_wants;
+use crate::http::Offers;
+use crate::objects::Objects;
+use crate::record::Snapshot;
+use crate::{Error, Oid, Ref, Result};
+
+pub(super) fn ls_refs(snapshot: &Snapshot, asked: &LsRefs) -> Bytes {
+    let mut out = Vec::new();
+    let matches = |name: &str| asked.prefixes.is_empty() || asked.prefixes.iter().any(|p| name.starts_with(p.as_str()));
+    if matches("HEAD") {
+        let target = snapshot.head.to_ref();
+        let symref = if asked.symrefs { format!(" symref-target:{target}") } else { String::new() };
+        match head_oid(snapshot) {
+            Some(oid) => pktline::line(&mut out, &format!("{oid} HEAD{symref}")),
+            None if asked.unborn => pktline::line(&mut out, &format!("unborn HEAD{symref}")),
+            None => {}
+        }
+    }
+    for Ref { name, oid, peeled } in snapshot.visible() {
+        if matches(name.as_str()) {
+            let peeled = peeled.filter(|_| asked.peel).map(|peeled| format!(" peeled:{peeled}")).unwrap_or_default();
+            pktline::line(&mut out, &format!("{oid} {name}{peeled}"));
+        }
+    }
+    pktline::flush(&mut out);
+    out.into()
+}
+
+/// The size of each object, as far as a visible ref leads to it.
+pub(super) fn object_info(objects: &Objects, snapshot: &Snapshot, oids: &[Oid], offers: &Offers) -> Result<Bytes> {
+    check_wants(objects, snapshot, oids, offers)?;
+    let mut out = Vec::new();
+    if !oids.is_empty() {
+        pktline::line(&mut out, "size");
+    }
+    for oid in oids {
+        let (_, size) = objects.header(oid)?.ok_or_else(|| Error::NotFound(format!("object {oid}")))?;
+        pktline::line(&mut out, &format!("{oid} {size}"));
+    }
+    pktline::flush(&mut out);
+    Ok(out.into())
+}
+
+/// Where the bundles of a clone are.
+pub(super) fn bundle_list(offers: &Offers) -> Bytes {
+    let mut out = Vec::new();
+    let bundles = offers.bundles.as_deref().unwrap_or_default();
+    if !bundles.is_empty() {
+        pktline::line(&mut out, "bundle.version=1");
+        pktline::line(&mut out, "bundle.mode=all");
+    }
+    for bundle in bundles {
+        pktline::line(&mut out, &format!("bundle.{}.uri={}", bundle.id, bundle.uri));
+        if let Some(token) = bundle.creation_token {
+            pktline::line(&mut out, &format!("bundle.{}.creationToken={token}", bundle.id));
+        }
+    }
+    pktline::flush(&mut out);
+    out.into()
+}
