@@ -38,6 +38,8 @@ pub(crate) struct Push {
 pub(crate) enum Verdict {
     Done,
     Moved(Option<Oid>),
+    /// A ref of this name is a folder of the new one's name, or in it.
+    InTheWay(String),
     Refused(String),
 }
 
@@ -232,11 +234,23 @@ async fn judge(
     }
     if push.atomic && verdicts.iter().any(|verdict| *verdict != Verdict::Done) {
         changes.clear();
-        for verdict in verdicts.iter_mut().filter(|verdict| **verdict == Verdict::Done) {
-            *verdict = Verdict::Refused("atomic push failed: another ref was refused".into());
-        }
+        fail_together(&mut verdicts);
     }
     (verdicts, changes)
+}
+
+/// What git says of a push that is all or nothing: what is in order by itself fails with the others.
+fn fail_together(verdicts: &mut [Verdict]) {
+    // Git finds these when it moves the refs, not before.
+    let by_refs = |verdict: &Verdict| matches!(verdict, Verdict::Moved(_) | Verdict::InTheWay(_));
+    let reason = if verdicts.iter().any(by_refs) { "atomic transaction failed" } else { "atomic push failure" };
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Done => *verdict = Verdict::Refused(reason.into()),
+            Verdict::InTheWay(other) => *verdict = Verdict::Refused(format!("{reason}: `{other}` is in the way")),
+            Verdict::Moved(_) | Verdict::Refused(_) => {}
+        }
+    }
 }
 
 /// The rules that hold for every repository.
@@ -258,13 +272,13 @@ fn rule<'a>(
         return refused("there is no such ref");
     }
     if update.new.is_none() && update.name == snapshot.head.to_ref() {
-        return refused("deletion of the default branch is refused");
+        return refused("deletion of the current branch prohibited");
     }
     let inspected = inspected.as_ref().map_err(|reason| Verdict::Refused(reason.clone()))?;
     let name = update.name.as_str();
     if update.new.is_some() && update.old.is_none() {
         if let Some(other) = folder_conflict(name, names) {
-            return Err(Verdict::Refused(format!("`{other}` is in the way")));
+            return Err(Verdict::InTheWay(other));
         }
         names.insert(name);
     }

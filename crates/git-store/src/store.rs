@@ -317,6 +317,9 @@ pub(crate) fn settle(name: &RefName, verdicts: Vec<Verdict>) -> Result<()> {
     match verdicts.into_iter().next() {
         Some(Verdict::Done) => Ok(()),
         Some(Verdict::Moved(current)) => Err(Error::Moved { name: name.clone(), current }),
+        Some(Verdict::InTheWay(other)) => {
+            Err(Error::Refused { name: name.clone(), reason: format!("`{other}` is in the way") })
+        }
         Some(Verdict::Refused(reason)) => Err(Error::Refused { name: name.clone(), reason }),
         None => Err(Error::Invalid("a push of nothing".into())),
     }

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use git_store::http::Service;
 
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
 pub struct Folder {
     path: PathBuf,
     /// `refs/namespaces/…/` before every ref, or nothing (gitnamespaces).
@@ -128,6 +130,8 @@ impl Folder {
         if oids.is_empty() {
             return None;
         }
+        // Git has this one without storing it.
+        let oids = format!("{oids}{EMPTY_TREE}\n");
         let base = base.to_str().expect("a path of UTF-8");
         let (done, name) = self.tell(&["pack-objects", "-q", "--delta-base-offset", base], &oids);
         assert!(done, "git packs what is there");

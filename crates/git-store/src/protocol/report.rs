@@ -23,6 +23,7 @@ pub(super) fn report(asked: &Asked, outcome: Result<&[Verdict], &Error>) -> Byte
         let text = match outcome.map(|verdicts| &verdicts[at]) {
             Ok(Verdict::Done) => format!("ok {name}"),
             Ok(Verdict::Moved(_)) => format!("ng {name} the ref has moved: fetch first"),
+            Ok(Verdict::InTheWay(other)) => format!("ng {name} `{}` is in the way", pktline::plain(other)),
             Ok(Verdict::Refused(reason)) => format!("ng {name} {}", pktline::plain(reason)),
             Err(Error::Disconnected(_)) if asked.is_shallow => format!("ng {name} shallow update not allowed"),
             Err(Error::Disconnected(_)) => format!("ng {name} missing necessary objects"),

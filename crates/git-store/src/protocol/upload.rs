@@ -117,6 +117,9 @@ fn prepare(
     protocol: Protocol,
     offers: &Offers,
 ) -> Result<(Bytes, Option<Work>)> {
+    if !fetch.uri_schemes.is_empty() && offers.packfile_uris.is_empty() {
+        return Err(Error::Protocol("unexpected line: packfile-uris".into()));
+    }
     let mut out = Lines::new(fetch.sideband_all);
     check_wants(objects, snapshot, &fetch.wants, offers)?;
     let client: HashSet<Oid> = fetch.shallow.iter().copied().collect();

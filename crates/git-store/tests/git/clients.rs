@@ -83,7 +83,7 @@ async fn branches_are_deleted_forced_and_pushed_all_or_none() {
     machine.git("a", &["push", "-q", "origin", ":side"]).await;
     assert!(!machine.git("a", &["ls-remote", "origin"]).await.contains("refs/heads/side"));
     let said = machine.git_fails("a", &["push", "origin", ":main"]).await;
-    assert!(said.contains("default branch"), "{said}");
+    assert!(said.contains("deletion of the current branch prohibited"), "{said}");
 
     machine.git("a", &["checkout", "-q", "main"]).await;
     machine.git("a", &["commit", "-q", "--amend", "-m", "amended"]).await;
