@@ -159,51 +159,6 @@ test('a push from a stock git client appears by itself', async () => {
   await accessible(page, 'commits');
 });
 
-test('a deploy is followed to its live site, called and its log read', async () => {
-  await visit(page, '/p/order-shop');
-  await page.getByRole('button', { name: 'Deploy to dev' }).click();
-  await page.getByRole('link', { name: 'Open site' }).waitFor({ timeout: 120_000 });
-  await page.locator('.log .line').first().waitFor();
-  await accessible(page, 'job');
-  const site = await page.getByRole('link', { name: 'Open site' }).getAttribute('href');
-  assert.notEqual(new URL(site).host, new URL(platform.address).host, 'the site has an origin of its own');
-  const live = await opened.context.newPage();
-  await live.goto(site);
-  await live.getByRole('heading').first().waitFor();
-  await live.close();
-
-  await visit(page, '/p/order-shop/environments/dev');
-  await page.getByRole('button', { name: 'Invoke', exact: true }).waitFor();
-  const source = page.getByLabel('Event from the repository');
-  await source.selectOption({ index: 1 });
-  await page.getByRole('button', { name: 'Invoke', exact: true }).click();
-  await page.getByRole('heading', { name: 'Result' }).waitFor();
-  await page.locator('.log .line.report').first().waitFor();
-  await accessible(page, 'environment');
-  await visit(page, '/p/order-shop/environments');
-  await page.getByText('Deploy this release').waitFor();
-  await accessible(page, 'environments');
-});
-
-test('a broken build says why', async () => {
-  await visit(page, '/p/order-shop/file?ref=main&path=template.yaml');
-  await page.locator('.cm-content').click();
-  await page.keyboard.press('Control+Home');
-  await page.keyboard.type('Resources: [');
-  await page.getByText(/Draft saved/).waitFor();
-  await page.getByRole('button', { name: 'Commit…' }).click();
-  await page.getByLabel('Message').fill('break it');
-  await page.getByRole('button', { name: /^Commit 1/ }).click();
-  await page.getByRole('heading', { name: 'break it' }).waitFor();
-  await visit(page, '/p/order-shop');
-  await page.getByRole('button', { name: 'Build' }).click();
-  await page.locator('.state.failed').waitFor({ timeout: 60_000 });
-  await page.getByRole('alert').filter({ hasText: 'template.yaml' }).waitFor();
-  await visit(page, '/p/order-shop/jobs');
-  await page.locator('.rows .state.failed').waitFor();
-  await accessible(page, 'jobs');
-});
-
 test('a file goes straight to storage and comes back the same', async () => {
   const file = join(folder, 'large.bin');
   const bytes = Buffer.alloc(UPLOAD_BYTES);

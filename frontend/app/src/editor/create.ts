@@ -9,20 +9,18 @@ export interface EditorSettings {
   path: string;
   text: string;
   label: string;
-  /** Brought into view at first, counted from 1; 0 for none. */
-  line: number;
   editable: boolean;
   onChange: (text: string) => void;
   onSave: () => void;
 }
 
 export async function createEditor(settings: EditorSettings): Promise<EditorView> {
-  const { parent, path, text, label, line, editable, onChange, onSave } = settings;
+  const { parent, path, text, label, editable, onChange, onSave } = settings;
   const save = () => {
     onSave();
     return true;
   };
-  const view = new EditorView({
+  return new EditorView({
     parent,
     doc: text,
     extensions: [
@@ -33,10 +31,11 @@ export async function createEditor(settings: EditorSettings): Promise<EditorView
       }),
     ],
   });
-  if (line > 0) {
-    const at = view.state.doc.line(Math.min(line, view.state.doc.lines)).from;
-    view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: 'center' }) });
-    view.focus();
-  }
-  return view;
+}
+
+/** Brings a line into view and the cursor to it; counted from 1. */
+export function reveal(view: EditorView, line: number): void {
+  const at = view.state.doc.line(Math.min(line, view.state.doc.lines)).from;
+  view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: 'center' }) });
+  view.focus();
 }

@@ -9,6 +9,7 @@ import { Confirm } from '../parts/Confirm';
 import { Crumbs } from '../parts/Crumbs';
 import { Empty } from '../parts/Empty';
 import { Merge } from '../parts/Merge';
+import { Problems } from '../parts/Problems';
 import { reason, Trouble } from '../parts/Trouble';
 import { Waiting } from '../parts/Waiting';
 import { Draft, drafts } from '../state/draft';
@@ -88,6 +89,7 @@ function Editor({
   const { path } = draft.place;
   // A merge brings another text into the editor.
   const [round, setRound] = useState(0);
+  const [shown, setShown] = useState(line > 0 ? { line } : undefined);
   const [asking, setAsking] = useState<'commit' | 'discard' | undefined>();
   const mine = useLoaded(
     () => call('list_drafts', { path: { project: project.slug }, query: { branch, limit: 200 } }),
@@ -131,9 +133,17 @@ function Editor({
         path={path}
         text={draft.text}
         label={path}
-        line={line}
+        at={shown}
         onChange={(text) => draft.edit(text)}
         onSave={() => void draft.flush()}
+      />
+      <Problems
+        slug={project.slug}
+        branch={branch}
+        path={path}
+        text={draft.text}
+        version={draft.savedAt.value}
+        onLine={(wanted) => setShown({ line: wanted })}
       />
       {stored && (
         <Merge

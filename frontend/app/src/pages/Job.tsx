@@ -6,12 +6,14 @@ import { bytes, duration, t } from '../i18n';
 import { FollowedLog } from '../parts/FollowedLog';
 import { isOpen, JobState, kindText } from '../parts/JobState';
 import { Moment } from '../parts/Moment';
+import { Positions } from '../parts/Positions';
 import { Trouble } from '../parts/Trouble';
 import { Unsupported } from '../parts/Unsupported';
 import { Waiting } from '../parts/Waiting';
 import { useLoaded } from '../state/loaded';
 import { useEvents, useProject } from '../state/project';
 import { go, href } from '../state/router';
+import type { Position } from '../text/positions';
 import { type JobResult, readResult } from '../text/result';
 
 function Result({ slug, job, result }: { slug: string; job: JobView; result: JobResult }) {
@@ -93,6 +95,8 @@ export function Job({ id }: { id: string }) {
       const next = await call('publish_release', { path: { project: slug, environment }, body: { build: id } });
       go(href(['p', slug, 'jobs', next.id]));
     });
+  const at = ({ path: file, line }: Position) =>
+    href(['p', slug, 'file'], { ref: job.ref ?? job.commit ?? project.default_branch, path: file, line: String(line) });
   const { done, total, message } = job.progress;
   return (
     <>
@@ -137,14 +141,16 @@ export function Job({ id }: { id: string }) {
       <Trouble error={error} />
       {job.error && (
         <div class="trouble" role="alert">
-          <p>{job.error}</p>
+          <p>
+            <Positions text={job.error} link={at} />
+          </p>
           {job.kind === 'import' && <p>{t('jobs.import.failed')}</p>}
         </div>
       )}
       <Result slug={slug} job={job} result={readResult(job.result)} />
       <section>
         <h2>{t('jobs.log')}</h2>
-        <FollowedLog target={{ project: slug, job: id }} label={t('jobs.log')} />
+        <FollowedLog target={{ project: slug, job: id }} label={t('jobs.log')} link={at} />
       </section>
     </>
   );

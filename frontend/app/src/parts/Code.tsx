@@ -9,14 +9,14 @@ export interface CodeProps {
   /** The text at first; a new `path` brings a new editor. */
   text: string;
   label: string;
-  /** Brought into view at first; counted from 1. */
-  line?: number;
+  /** Brought into view, each time that it is another object; counted from 1. */
+  at?: { line: number } | undefined;
   onChange?: (text: string) => void;
   onSave?: () => void;
 }
 
 /** A code editor; read-only without `onChange`. It is fetched when it is first shown. */
-export function Code({ path, text, label, line = 0, onChange, onSave }: CodeProps) {
+export function Code({ path, text, label, at, onChange, onSave }: CodeProps) {
   const element = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorView | undefined>(undefined);
   const handlers = useRef({ onChange, onSave });
@@ -33,7 +33,6 @@ export function Code({ path, text, label, line = 0, onChange, onSave }: CodeProp
         path,
         text,
         label,
-        line,
         editable,
         onChange: (changed) => handlers.current.onChange?.(changed),
         onSave: () => handlers.current.onSave?.(),
@@ -52,6 +51,12 @@ export function Code({ path, text, label, line = 0, onChange, onSave }: CodeProp
     };
     // The text is the editor's own once it is open.
   }, [path, editable]);
+  useEffect(() => {
+    if (!ready || !at) return;
+    void import('../editor/create').then(({ reveal }) => {
+      if (editor.current) reveal(editor.current, at.line);
+    });
+  }, [ready, at]);
   return (
     <div class="code-editor">
       {!ready && <Waiting />}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { LineView, RequestView } from '../api/generated';
 import { t } from '../i18n';
 import { followLog, type LogTarget } from '../state/socket';
+import type { Position } from '../text/positions';
 import { LogView } from './LogView';
 import { Requests } from './Requests';
 
@@ -10,7 +11,16 @@ import { Requests } from './Requests';
 const LINES_MAX = 100_000;
 
 /** A log that is followed while it is on the page. */
-export function FollowedLog({ target, label }: { target: LogTarget; label: string }) {
+export function FollowedLog({
+  target,
+  label,
+  link,
+}: {
+  target: LogTarget;
+  label: string;
+  /** Where a place in a file leads. */
+  link?: (position: Position) => string;
+}) {
   const lines = useRef<LineView[]>([]);
   const seen = useRef(new Set<string>());
   const requests = useRef<RequestView[]>([]);
@@ -39,7 +49,7 @@ export function FollowedLog({ target, label }: { target: LogTarget; label: strin
   return (
     <>
       {sampled && <p class="notice">{t('logs.sampled')}</p>}
-      <LogView lines={lines.current} label={label} />
+      <LogView lines={lines.current} label={label} link={link} />
       <Requests requests={requests.current} />
     </>
   );

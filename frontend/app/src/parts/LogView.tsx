@@ -3,6 +3,8 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { LineView } from '../api/generated';
 import { count, t } from '../i18n';
 import { plain, spans } from '../text/ansi';
+import type { Position } from '../text/positions';
+import { Positions } from './Positions';
 
 const ROW_PX = 20;
 /** Rows drawn above and below what is seen. */
@@ -12,13 +14,15 @@ function time(at: number): string {
   return new Date(at).toISOString().slice(11, 23);
 }
 
-function Line({ line, top }: { line: LineView; top: number }) {
+type Link = ((position: Position) => string) | undefined;
+
+function Line({ line, top, link }: { line: LineView; top: number; link: Link }) {
   return (
     <div class={`line ${line.kind}`} style={{ top: `${top}px` }}>
       <span class="quiet">{time(line.at)}</span>{' '}
       {spans(line.message.replace(/\n$/, '')).map((span, index) => (
         <span key={index} class={span.style}>
-          {span.text}
+          {link ? <Positions text={span.text} link={link} /> : span.text}
         </span>
       ))}
     </div>
@@ -26,7 +30,7 @@ function Line({ line, top }: { line: LineView; top: number }) {
 }
 
 /** A log of any length: only the rows in view are drawn. Follows its end until someone scrolls up. */
-export function LogView({ lines, label }: { lines: readonly LineView[]; label: string }) {
+export function LogView({ lines, label, link }: { lines: readonly LineView[]; label: string; link?: Link }) {
   const box = useRef<HTMLDivElement>(null);
   const [filter, setFilter] = useState('');
   const [follow, setFollow] = useState(true);
@@ -74,7 +78,7 @@ export function LogView({ lines, label }: { lines: readonly LineView[]; label: s
         {lines.length === 0 && <p class="quiet">{t('logs.none')}</p>}
         <div style={{ height: `${shown.length * ROW_PX}px` }}>
           {shown.slice(from, to).map((line, index) => (
-            <Line key={line.id} line={line} top={(from + index) * ROW_PX} />
+            <Line key={line.id} line={line} top={(from + index) * ROW_PX} link={link} />
           ))}
         </div>
       </div>

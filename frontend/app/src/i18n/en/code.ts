@@ -123,4 +123,9 @@ export const code = {
   'search.none.hint': 'Look at the branch, the case, and the files that are left out.',
   'search.allLines': 'Show all {count} lines',
   'search.count': 'Lines: {lines} · files: {files}',
+
+  'problems.title': 'Problems',
+  'problems.error': 'error',
+  'problems.warning': 'warning',
+  'problems.information': 'note',
 } as const;

@@ -125,4 +125,9 @@ export const code: Record<keyof typeof english, string> = {
   'search.none.hint': '브랜치, 대소문자, 제외한 파일을 확인하세요.',
   'search.allLines': '{count}줄 모두 보기',
   'search.count': '{lines}줄 · 파일 {files}개',
+
+  'problems.title': '문제',
+  'problems.error': '오류',
+  'problems.warning': '경고',
+  'problems.information': '참고',
 };
