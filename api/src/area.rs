@@ -80,9 +80,10 @@ impl Area {
                 .merge(routes::tokens::routes())
                 .merge(routes::accounts::routes())
                 .merge(routes::sockets::routes()),
-            Self::Projects => {
-                routes::projects::routes().merge(routes::members::routes()).merge(routes::events::routes())
-            }
+            Self::Projects => routes::projects::routes()
+                .merge(routes::members::routes())
+                .merge(routes::events::routes())
+                .merge(routes::presence::routes()),
             Self::Repository => routes::repository::routes()
                 .merge(routes::search::routes())
                 .merge(routes::lfs_objects::routes())

@@ -29,6 +29,12 @@ pub enum Message {
     Untail {
         tail: String,
     },
+    /// Where the person is; `null` where they are in no branch or file.
+    Presence {
+        project: String,
+        branch: Option<String>,
+        path: Option<String>,
+    },
     Ping {},
 }
 

@@ -68,7 +68,7 @@ async fn hear(app: &App, connection: &ConnectionId, event: &Value) -> u16 {
     let read = match event["isBase64Encoded"].as_bool() {
         Some(true) => Err(Problem::malformed("Send text messages.")),
         _ => serde_json::from_str::<Message>(text).map_err(|_| {
-            Problem::malformed("The message is not one of subscribe, unsubscribe, tail, untail and ping.")
+            Problem::malformed("The message is not one of subscribe, unsubscribe, tail, untail, presence and ping.")
         }),
     };
     let done = match read {
@@ -108,6 +108,9 @@ async fn obey(domain: &Domain, connection: &ConnectionId, message: Message) -> R
         Message::Untail { tail } => {
             connections.stop_tail(connection, &tail).await?;
             gone_is_fine(connections.post(connection, &json!({ "type": "tail_ended", "tail": tail })).await)
+        }
+        Message::Presence { project, branch, path } => {
+            Ok(connections.set_presence(connection, &project, branch.as_deref(), path.as_deref()).await?)
         }
         Message::Ping {} => gone_is_fine(connections.post(connection, &json!({ "type": "pong" })).await),
     }

@@ -46,6 +46,8 @@ fn capitalised(what: &'static str) -> &'static str {
         "environment" => "The environment",
         "account" => "The account",
         "target" => "The target",
+        "settings" => "The settings",
+        "quota" => "The quota",
         _ => "It",
     }
 }

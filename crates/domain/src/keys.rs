@@ -15,6 +15,8 @@
 //! | `connection#{id}` | `connection`, `project#{id}`, `tail#{ulid}` | an open socket |
 //! | `held#{session or token}` | `{connection}` | the sockets that a session or token opened |
 //! | `subscribers#{project}` | `{connection}` | who gets a project's events |
+//! | `presence#{project}` | `{connection}` | where the people at a project are |
+//! | `settings#{account}` | `settings` | what the pages keep for a person |
 
 use cloud::{RecordKey, Sha256Digest};
 use git_store::{BranchName, RepoPath};
@@ -188,6 +190,18 @@ pub fn connection_project(connection: &str, project: &ProjectId) -> RecordKey {
 
 pub fn tail(connection: &str, tail: &str) -> RecordKey {
     RecordKey::new(connection_partition(connection), format!("{TAIL}{tail}"))
+}
+
+pub fn presences(project: &ProjectId) -> String {
+    format!("presence#{project}")
+}
+
+pub fn presence(project: &ProjectId, connection: &str) -> RecordKey {
+    RecordKey::new(presences(project), connection)
+}
+
+pub fn settings(account: &AccountId) -> RecordKey {
+    RecordKey::new(format!("settings#{account}"), "settings")
 }
 
 pub fn subscribers(project: &ProjectId) -> String {

@@ -33,6 +33,7 @@ mod publishing;
 mod releases;
 mod repository;
 mod search;
+mod settings;
 mod stack;
 mod starters;
 mod targets;
@@ -42,7 +43,9 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
-pub use connections::{Connection, Connections, DELIVERIES_AT_ONCE, Subscribed, TailMessage, TailTarget};
+pub use connections::{
+    Connection, Connections, DELIVERIES_AT_ONCE, PEOPLE_MAX, People, Presence, Subscribed, TailMessage, TailTarget,
+};
 pub use core::{DomainSettings, Quotas, StarterSource};
 pub use diagnostics::{Diagnostic, Diagnostics, NewDiagnosis, Severity};
 pub use drafts::{Draft, Drafts, DraftsQuery, SaveDraft};
@@ -68,6 +71,7 @@ pub use projects::{NewProject, Project, ProjectUpdate, Projects};
 pub use releases::{Artifact, ArtifactKind, Build, Release, Releases, artifact_key};
 pub use repository::{Branch, FILE_READ_MAX, Repository, Tree};
 pub use search::{Found, PATHS_MAX, PathList, SearchFor};
+pub use settings::{SETTINGS_BYTES_MAX, Settings};
 pub use starters::{Starter, Starters};
 pub use targets::{DEFAULT_TARGET, Target, TargetSettings, TargetUpdate, Targets};
 
@@ -89,6 +93,7 @@ pub struct Domain {
     pub logs: Logs,
     pub starters: Starters,
     pub connections: Connections,
+    pub settings: Settings,
     pub maintenance: Maintenance,
     core: Arc<core::Core>,
 }
@@ -113,6 +118,7 @@ impl Domain {
             logs: Logs::new(core.clone()),
             starters: Starters::new(core.clone()),
             connections: Connections::new(core.clone()),
+            settings: Settings::new(core.clone()),
             maintenance: Maintenance::new(core.clone()),
             core,
         }

@@ -1,7 +1,7 @@
 //! Delivery of committed events to live subscriptions.
 
 use bytes::Bytes;
-use cloud::{Expect, Posted, RangeQuery, Record};
+use cloud::{ConnectionId, Expect, Posted, RangeQuery, Record};
 use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt};
 use identity::{Permission, ProjectId};
@@ -38,7 +38,7 @@ impl Connections {
     }
 
     /// Everyone who follows the project, a page at a time.
-    fn subscribers<'a>(&'a self, project: &'a ProjectId) -> impl Stream<Item = Result<Record>> + 'a {
+    pub(super) fn subscribers<'a>(&'a self, project: &'a ProjectId) -> impl Stream<Item = Result<Record>> + 'a {
         let pages = stream::try_unfold(Some(None::<String>), move |place| async move {
             let Some(after) = place else { return Ok::<_, Error>(None) };
             let partition = keys::subscribers(project);
@@ -57,7 +57,8 @@ impl Connections {
             return Ok(());
         }
         if !self.may_follow(project, &record).await? {
-            return self.end_subscription(project, &record).await;
+            let left = self.shut_out(project, &record.connection).await?;
+            return self.announce(left).await;
         }
         if !self.send_up_to(project, &mut record, told).await? {
             return self.close(&record.connection).await;
@@ -93,7 +94,7 @@ impl Connections {
         Ok(posted == Posted::Sent)
     }
 
-    async fn may_follow(&self, project: &ProjectId, record: &SubscriptionRecord) -> Result<bool> {
+    pub(super) async fn may_follow(&self, project: &ProjectId, record: &SubscriptionRecord) -> Result<bool> {
         let caller = match self.caller(&record.connection).await {
             Err(Error::NotFound(_)) => return Ok(false),
             other => other?,
@@ -105,14 +106,18 @@ impl Connections {
         }
     }
 
-    async fn end_subscription(&self, project: &ProjectId, record: &SubscriptionRecord) -> Result<()> {
-        self.drop_subscription(&record.connection, project).await?;
+    /// Ends the subscription of who may no longer see the project; the answer is the projects that they have left.
+    pub(super) async fn shut_out(&self, project: &ProjectId, connection: &ConnectionId) -> Result<Vec<ProjectId>> {
+        let mut left = Vec::new();
+        if self.drop_subscription(connection, project).await? {
+            left.push(project.clone());
+        }
         let told =
             json!({ "type": "unsubscribed", "project": project, "reason": "You may no longer see this project." });
-        if self.post(&record.connection, &told).await? == Posted::Gone {
-            self.close(&record.connection).await?;
+        if self.post(connection, &told).await? == Posted::Gone {
+            left.extend(self.forget(connection).await?);
         }
-        Ok(())
+        Ok(left)
     }
 }
 

@@ -5,6 +5,7 @@
 //! replay and live delivery nothing is lost. Membership is checked again at each delivery.
 
 mod delivery;
+mod presence;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::events::{EventEnvelope, Events};
 use crate::{Caller, Error, Result, keys};
 
 pub use delivery::DELIVERIES_AT_ONCE;
+pub use presence::{PEOPLE_MAX, People, Presence};
 pub use tail::{TailMessage, TailTarget};
 
 /// Events that a subscription replays at most; a cursor older than that reads the list of events first.
@@ -122,12 +124,22 @@ impl Connections {
         Write::Put { key, value, expect, expires }
     }
 
-    /// Forgets a connection with all it followed. May be called again.
+    /// Forgets a connection with all it followed, and tells who was with it that it has left. May be called again.
     pub async fn close(&self, connection: &ConnectionId) -> Result<()> {
+        let left = self.forget(connection).await?;
+        self.announce(left).await
+    }
+
+    /// Forgets a connection; the answer is the projects where its person was.
+    async fn forget(&self, connection: &ConnectionId) -> Result<Vec<ProjectId>> {
+        let mut left = Vec::new();
         for record in self.of_connection(connection, "").await? {
             let mut writes = vec![Write::Delete { key: record.key.clone(), expect: Expect::Anything }];
             if let Some(project) = project_of(&record) {
                 writes.push(Write::Delete { key: keys::subscriber(&project, &connection.0), expect: Expect::Anything });
+                if self.leave(connection, &project).await? {
+                    left.push(project);
+                }
             }
             let opened = serde_json::from_value::<ConnectionRecord>(record.value);
             let principal = opened.ok().and_then(|opened| Principal::from_context(&opened.context).ok());
@@ -137,7 +149,7 @@ impl Connections {
             }
             self.core.ports.records.transact(writes).await?;
         }
-        Ok(())
+        Ok(left)
     }
 
     async fn of_connection(&self, connection: &ConnectionId, prefix: &str) -> Result<Vec<Record>> {
@@ -191,6 +203,7 @@ impl Connections {
         let version = versions.into_iter().next().flatten().ok_or(Error::Unavailable("The store"))?;
         let told = json!({ "type": "subscribed", "project": project.id, "slug": project.slug, "after": after });
         self.post(connection, &told).await?;
+        self.greet(connection, &project.id).await?;
         let sequence = self.replay(&project.id, record, version).await?;
         Ok(Subscribed { project: project.id, sequence })
     }
@@ -249,14 +262,19 @@ impl Connections {
     pub async fn unsubscribe(&self, connection: &ConnectionId, project: &str) -> Result<()> {
         let caller = self.caller(connection).await?;
         let project = self.core.project(&caller, project, Permission::ReadProject).await?;
-        self.drop_subscription(connection, &project.id).await
+        if self.drop_subscription(connection, &project.id).await? {
+            self.announce(vec![project.id]).await?;
+        }
+        Ok(())
     }
 
-    async fn drop_subscription(&self, connection: &ConnectionId, project: &ProjectId) -> Result<()> {
+    /// Ends a subscription; whether the connection's person was there.
+    async fn drop_subscription(&self, connection: &ConnectionId, project: &ProjectId) -> Result<bool> {
         let keys = [keys::subscriber(project, &connection.0), keys::connection_project(&connection.0, project)];
         let writes = keys.map(|key| Write::Delete { key, expect: Expect::Anything });
         self.core.ports.records.transact(writes.into()).await?;
-        Ok(())
+        // After it: nobody says where they are without a subscription.
+        self.leave(connection, project).await
     }
 
     /// Sends one message to a connection.

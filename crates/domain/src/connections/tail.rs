@@ -33,6 +33,22 @@ pub enum TailTarget {
     Function { project: String, environment: String, function: String },
 }
 
+impl TailTarget {
+    /// What the client is told: the tail's id, with the log as the client has named it.
+    fn told(&self, tail: &str) -> serde_json::Value {
+        match self {
+            Self::Job { project, job } => json!({ "type": "tailing", "tail": tail, "project": project, "job": job }),
+            Self::Function { project, environment, function } => json!({
+                "type": "tailing",
+                "tail": tail,
+                "project": project,
+                "environment": environment,
+                "function": function,
+            }),
+        }
+    }
+}
+
 /// The body of a message in the tail queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TailMessage {
@@ -90,10 +106,11 @@ impl Connections {
             return Err(Error::Quota(format!("A connection follows at most {most} logs.").into()));
         }
         let tail = self.core.ulid();
+        let told = target.told(&tail);
         let record = TailRecord { v: 1, target, cursor, start, runner: None };
         let key = keys::tail(&connection.0, &tail);
         self.core.ports.records.transact(vec![self.kept(key, json!(record), Expect::Absent)]).await?;
-        self.post(connection, &json!({ "type": "tailing", "tail": tail })).await?;
+        self.post(connection, &told).await?;
         self.send_tail(&TailMessage { connection: connection.clone(), tail: tail.clone() }).await?;
         Ok(tail)
     }

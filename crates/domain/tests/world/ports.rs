@@ -211,7 +211,7 @@ impl Logs for MemoryLogs {
 /// Remembers what was sent to whom.
 #[derive(Default)]
 pub struct MemorySockets {
-    sent: Mutex<Vec<(String, Value)>>,
+    pub sent: Mutex<Vec<(String, Value)>>,
     pub gone: Mutex<BTreeSet<String>>,
     pub slow: Mutex<BTreeSet<String>>,
 }
