@@ -8,6 +8,7 @@ mod compaction;
 mod crashes;
 mod histories;
 mod hostile;
+mod linear;
 mod machine;
 mod raw;
 mod reading;
