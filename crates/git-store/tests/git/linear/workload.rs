@@ -84,11 +84,12 @@ async fn write(arena: &Arena, store: &GitStore, on: usize, round: usize) {
     let start = arena.tick();
     let Ok(old) = arena.read(store, on).await else { return };
     arena.record(Op { on, what: What::Read { saw: old }, start, end: arena.tick(), round });
-    let new = Some(arena.next.fetch_add(1, Ordering::SeqCst));
+    let number = arena.next.fetch_add(1, Ordering::SeqCst);
+    let new = Some(number);
     let oid = |value: Value| value.map(|at| arena.values[at as usize]);
     let what = What::Swap { old, new, outcome: Outcome::Unclear };
     let begun = Begun { arena, op: Some(Op { on, what, start: arena.tick(), end: u64::MAX, round }) };
-    let push_id = format!("swap-{}", new.unwrap());
+    let push_id = format!("swap-{number}");
     let update = RefUpdate { name: name(on), old: oid(old), new: oid(new), push_id };
     match store.update_ref(&arena.id, update, &TestPolicy::default()).await {
         Ok(()) => begun.end(Outcome::Won),
