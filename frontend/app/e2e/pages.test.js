@@ -222,7 +222,7 @@ test('an admin adds a person, who works as a member and is then disabled', async
   await page.getByRole('dialog').getByRole('button', { name: 'Add member' }).click();
   await page.getByLabel('Role: Mina').waitFor();
   await accessible(page, 'settings');
-  for (const section of ['', '/files', '/jobs', '/environments/dev', '/storage', '/settings']) {
+  for (const section of ['', '/files', '/jobs', '/environments', '/storage', '/settings']) {
     await visit(second.page, `/p/order-shop${section}`);
     await second.page.locator('main h1').first().waitFor();
     await second.page.waitForLoadState('networkidle');

@@ -150,3 +150,20 @@ test('where the page is is said once following has begun, when it changes, and a
   second.tell({ type: 'live', project: 'P', sequence: 1 });
   expect(said(second)).toEqual(['a.py']);
 });
+
+test('several parts of a page share one subscription, and a later one does not make the others look again', async () => {
+  const { follow } = await import('../src/state/socket');
+  let looked = 0;
+  follow('P', () => undefined, () => (looked += 1));
+  const peer = await connected(0);
+  peer.tell({ type: 'live', project: 'P', sequence: 3 });
+  expect(looked).toBe(1);
+  const seen: number[] = [];
+  const end = follow('P', (found) => seen.push(found.sequence));
+  expect(peer.said.filter((message) => message.action === 'subscribe')).toHaveLength(1);
+  peer.tell({ type: 'event', sequence: 4, event: event(4) });
+  end();
+  peer.tell({ type: 'event', sequence: 5, event: event(5) });
+  expect([looked, seen]).toEqual([1, [4]]);
+  expect(peer.said.filter((message) => message.action === 'unsubscribe')).toEqual([]);
+});

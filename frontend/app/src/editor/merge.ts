@@ -19,3 +19,18 @@ export async function createMerge(
     collapseUnchanged: { margin: 3, minSize: 6 },
   });
 }
+
+/** Both are only looked at. */
+export async function createComparison(
+  parent: HTMLElement,
+  path: string,
+  left: { text: string; label: string },
+  right: { text: string; label: string },
+): Promise<MergeView> {
+  return new MergeView({
+    parent,
+    a: { doc: left.text, extensions: await setup(path, left.label, false) },
+    b: { doc: right.text, extensions: await setup(path, right.label, false) },
+    collapseUnchanged: { margin: 3, minSize: 6 },
+  });
+}

@@ -4,16 +4,22 @@ import { atVersion, call } from '../api/client';
 import { type Language, LANGUAGES, language, speak, t } from '../i18n';
 import { Form } from '../parts/Form';
 import { Tokens } from '../parts/Tokens';
+import { Trouble } from '../parts/Trouble';
 import { allowKeys, keys } from '../state/keys';
+import { keep } from '../state/preferences';
 import { account } from '../state/session';
 import { type Theme, theme, wear } from '../state/theme';
 
-function Choices() {
+function Choices({ onChange }: { onChange: () => void }) {
+  const then = (change: () => void) => {
+    change();
+    onChange();
+  };
   return (
     <>
       <label>
         {t('app.language')}
-        <select value={language.value} onChange={(event) => speak(event.currentTarget.value as Language)}>
+        <select value={language.value} onChange={(event) => then(() => speak(event.currentTarget.value as Language))}>
           {Object.entries(LANGUAGES).map(([code, name]) => (
             <option key={code} value={code}>
               {name}
@@ -23,14 +29,14 @@ function Choices() {
       </label>
       <label>
         {t('app.theme')}
-        <select value={theme.value} onChange={(event) => wear(event.currentTarget.value as Theme)}>
+        <select value={theme.value} onChange={(event) => then(() => wear(event.currentTarget.value as Theme))}>
           <option value="system">{t('app.theme.system')}</option>
           <option value="light">{t('app.theme.light')}</option>
           <option value="dark">{t('app.theme.dark')}</option>
         </select>
       </label>
       <label class="check">
-        <input type="checkbox" checked={keys.value} onChange={(event) => allowKeys(event.currentTarget.checked)} />
+        <input type="checkbox" checked={keys.value} onChange={(event) => then(() => allowKeys(event.currentTarget.checked))} />
         {t('app.keys.allow')}
       </label>
     </>
@@ -39,12 +45,14 @@ function Choices() {
 
 export function Account() {
   const [said, setSaid] = useState('');
+  const [error, setError] = useState<unknown>();
   const me = account.value;
   if (!me) return null;
   return (
     <main id="content">
       <h1>{t('account.title')}</h1>
       <p role="status">{said}</p>
+      <Trouble error={error} />
       <section>
         <h2>{t('account.profile')}</h2>
         <p class="quiet">
@@ -63,7 +71,12 @@ export function Account() {
             <input name="name" required maxLength={100} defaultValue={me.name} autocomplete="name" />
           </label>
         </Form>
-        <Choices />
+        <Choices
+          onChange={() => {
+            setSaid('');
+            keep().then(() => setSaid(t('app.saved')), setError);
+          }}
+        />
       </section>
       <section>
         <h2>{t('account.password')}</h2>

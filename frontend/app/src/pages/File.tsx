@@ -4,6 +4,7 @@ import { call, Problem } from '../api/client';
 import { ago, t } from '../i18n';
 import { BranchPicker } from '../parts/BranchPicker';
 import { Code } from '../parts/Code';
+import { Colleagues } from '../parts/Colleagues';
 import { CommitDialog } from '../parts/CommitDialog';
 import { Confirm } from '../parts/Confirm';
 import { Crumbs } from '../parts/Crumbs';
@@ -128,6 +129,7 @@ function Editor({
           </>
         )}
       </div>
+      <Colleagues branch={branch} path={path} mine={() => draft.text} />
       <Code
         key={round}
         path={path}

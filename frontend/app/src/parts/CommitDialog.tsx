@@ -58,6 +58,7 @@ export function CommitDialog({
             <label key={draft.path} class="check">
               <input type="checkbox" checked={!left.includes(draft.path)} onChange={() => toggle(draft.path)} />
               <code>{draft.path}</code>
+              {draft.deleted && <span class="badge">{t('files.deleted')}</span>}
             </label>
           ))}
         </fieldset>

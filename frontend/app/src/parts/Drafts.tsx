@@ -35,6 +35,7 @@ export function Drafts({ branch }: { branch: string }) {
             <a class="grow" href={href(['p', slug, 'file'], { ref: branch, path: draft.path })}>
               {draft.path}
             </a>
+            {draft.deleted && <span class="badge">{t('files.deleted')}</span>}
             <Moment at={draft.updated} />
           </li>
         ))}

@@ -3,9 +3,9 @@
 import { createContext } from 'preact';
 import { useContext, useEffect, useRef } from 'preact/hooks';
 
-import type { EventView, ProjectView } from '../api/generated';
+import type { EventView, PresenceView, ProjectView } from '../api/generated';
 import { here } from './router';
-import { announce, follow, people, type PersonHere } from './socket';
+import { announce, follow, people } from './socket';
 
 export interface OpenProject {
   project: ProjectView;
@@ -42,11 +42,11 @@ export function useEvents(project: ProjectView, types: readonly string[], handle
 }
 
 /** Who else has the project open, each once, and says where this page is. */
-export function usePeople(project: ProjectView, me: string | undefined): PersonHere[] {
+export function usePeople(project: ProjectView, me: string | undefined): PresenceView[] {
   const branch = here.value.query.get('ref');
   const path = here.value.segments[2] === 'file' ? here.value.query.get('path') : null;
   useEffect(() => announce(project.id, { branch: branch ?? project.default_branch, path }), [project.id, branch, path]);
-  const found = new Map<string, PersonHere>();
+  const found = new Map<string, PresenceView>();
   for (const person of people.value.get(project.id) ?? []) {
     // Of several pages of one person, the one in a file says most.
     if (person.account !== me && !found.get(person.account)?.path) found.set(person.account, person);

@@ -4,7 +4,7 @@
 import { signal } from '@preact/signals';
 
 import { call } from '../api/client';
-import type { EventView, LineView, RequestView } from '../api/generated';
+import type { EventView, LineView, PresenceView, RequestView } from '../api/generated';
 
 export type Connection = 'idle' | 'connecting' | 'open' | 'waiting';
 
@@ -30,16 +30,6 @@ interface Following {
   after: number | undefined;
   onEvent: (event: EventView) => void;
   onLive: () => void;
-}
-
-/** Someone who has the project open. */
-export interface PersonHere {
-  account: string;
-  name: string;
-  connection: string;
-  branch?: string | null;
-  path?: string | null;
-  since: number;
 }
 
 /** Where this page is in a project, for others to see. */
@@ -70,7 +60,7 @@ interface Message {
   sampled?: boolean;
   /** The event is too large for a message: it is read by its sequence. */
   truncated?: boolean;
-  people?: PersonHere[];
+  people?: PresenceView[];
 }
 
 const BACKOFF_MIN_MS = 500;
@@ -83,8 +73,10 @@ const tails = new Set<Tail>();
 /** Tails that were asked for and not yet answered, in the order of asking: the answers come in that order. */
 let asked: Tail[] = [];
 /** Who is where, by project id. */
-export const people = signal<ReadonlyMap<string, readonly PersonHere[]>>(new Map());
+export const people = signal<ReadonlyMap<string, readonly PresenceView[]>>(new Map());
 const whereabouts = new Map<string, Whereabouts>();
+/** Projects that this connection is subscribed to. */
+const subscribed = new Set<string>();
 /** Projects in which this connection has said where the page is. */
 const presented = new Set<string>();
 let socket: WebSocket | undefined;
@@ -99,8 +91,12 @@ function say(message: Record<string, unknown>): void {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
 }
 
-function subscribe(following: Following): void {
-  say({ action: 'subscribe', project: following.project, after: following.after });
+/** Subscribes to a project once a connection, from the oldest place that someone here has seen. */
+function subscribe(project: string): void {
+  if (subscribed.has(project) || socket?.readyState !== WebSocket.OPEN) return;
+  subscribed.add(project);
+  const seen = [...followed].flatMap(({ project: of, after }) => (of === project && after !== undefined ? [after] : []));
+  say({ action: 'subscribe', project, after: seen.length === 0 ? undefined : Math.min(...seen) });
 }
 
 /** Says where this page is in a project; it is said again after every break. */
@@ -140,7 +136,8 @@ async function connect(): Promise<void> {
     connection.value = 'open';
     asked = [];
     presented.clear();
-    for (const following of followed) subscribe(following);
+    subscribed.clear();
+    for (const { project } of followed) subscribe(project);
     for (const tail of tails) {
       tail.id = undefined;
       ask(tail);
@@ -248,11 +245,12 @@ export function follow(
 ): () => void {
   const following: Following = { project, after: undefined, onEvent, onLive };
   followed.add(following);
-  if (connection.value === 'open') subscribe(following);
+  if (connection.value === 'open') subscribe(project);
   else void connect();
   return () => {
     followed.delete(following);
     if (![...followed].some((other) => other.project === project)) {
+      subscribed.delete(project);
       presented.delete(project);
       say({ action: 'unsubscribe', project });
     }

@@ -41,6 +41,7 @@ export const code = {
   'files.views': 'Views of this file',
   'files.draft.discarded': 'Discarded the draft of {path}.',
   'files.absent': 'There is no {path} on {branch}.',
+  'files.deleted': 'to be deleted',
 
   'commits.title': 'Commits',
   'commits.none': 'No commits.',
@@ -128,4 +129,10 @@ export const code = {
   'problems.error': 'error',
   'problems.warning': 'warning',
   'problems.information': 'note',
+
+  'colleagues.has': '{name} has a draft of this file, saved {when}.',
+  'colleagues.show': 'See the difference',
+  'colleagues.theirs': 'Draft of {name}',
+  'colleagues.mine': 'Yours',
+  'colleagues.sides': 'Left: the draft of {name}. Right: yours.',
 } as const;

@@ -43,6 +43,7 @@ export const code: Record<keyof typeof english, string> = {
   'files.views': '이 파일 보기',
   'files.draft.discarded': '{path}의 초안을 버렸습니다.',
   'files.absent': '{branch}에 {path}이(가) 없습니다.',
+  'files.deleted': '삭제 예정',
 
   'commits.title': '커밋',
   'commits.none': '커밋이 없습니다.',
@@ -130,4 +131,10 @@ export const code: Record<keyof typeof english, string> = {
   'problems.error': '오류',
   'problems.warning': '경고',
   'problems.information': '참고',
+
+  'colleagues.has': '{name}이(가) 이 파일의 초안을 가지고 있습니다. 저장: {when}.',
+  'colleagues.show': '차이 보기',
+  'colleagues.theirs': '{name}의 초안',
+  'colleagues.mine': '내 것',
+  'colleagues.sides': '왼쪽: {name}의 초안. 오른쪽: 내 것.',
 };
