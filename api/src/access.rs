@@ -95,3 +95,6 @@ pub(crate) const FILES: &[Access] = &[
 
 /// The first admin and the mark that there has been one.
 pub(crate) const SETUP: &[Access] = &[GetRecords, PutRecords];
+
+/// The list of signing keys, and the keys.
+pub(crate) const KEYS: &[Access] = &[GetRecords, PutRecords, WriteParameters];

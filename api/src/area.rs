@@ -25,10 +25,12 @@ pub enum Area {
     Files,
     /// No routes: invoked by hand.
     Setup,
+    /// No routes: invoked by hand.
+    Keys,
 }
 
 impl Area {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Public,
         Self::Identity,
         Self::Projects,
@@ -39,6 +41,7 @@ impl Area {
         Self::Environments,
         Self::Files,
         Self::Setup,
+        Self::Keys,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Area {
             Self::Environments => "environments",
             Self::Files => "files",
             Self::Setup => "setup",
+            Self::Keys => "keys",
         }
     }
 
@@ -69,6 +73,7 @@ impl Area {
             Self::Environments => access::ENVIRONMENTS,
             Self::Files => access::FILES,
             Self::Setup => access::SETUP,
+            Self::Keys => access::KEYS,
         }
     }
 
@@ -90,7 +95,7 @@ impl Area {
                 .merge(routes::commits::routes())
                 .merge(routes::drafts::routes()),
             Self::Downloads => routes::repository::downloads(),
-            Self::Git | Self::Setup => OpenApiRouter::new(),
+            Self::Git | Self::Setup | Self::Keys => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes(),
             Self::Environments => routes::environments::routes()
                 .merge(routes::functions::routes())

@@ -10,10 +10,12 @@
 mod access;
 mod area;
 mod document;
+mod rotation;
 mod routes;
 mod setup;
 mod wire;
 
 pub use area::{Area, UnknownArea, git_router, router};
 pub use document::openapi;
+pub use rotation::{RotationError, rotate_keys};
 pub use setup::{SetupError, set_up};

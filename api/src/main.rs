@@ -42,6 +42,12 @@ async fn main() -> Result<(), Error> {
         };
         return lambda_runtime::run(service_fn(set_up)).await;
     }
+    if area == Area::Keys {
+        let rotate = async |event: LambdaEvent<Value>| {
+            api::rotate_keys(&app, event.payload).await.map_err(|refusal| refusal.to_string())
+        };
+        return lambda_runtime::run(service_fn(rotate)).await;
+    }
     let streams = app.config.response_stream;
     let service = api::router(area, app).map_request(without_stage);
     match streams {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use identity::OldTokens;
 use tracing::level_filters::LevelFilter;
 
 pub const USAGE: &str = "\
@@ -17,6 +18,8 @@ usage: workroom [OPTIONS]
   --dynamodb PATH     the DynamoDB companion (default: target/companions/release/workroom-dynamodb)
   --emulator URL      where calls to AWS services go that this machine does not have
   --region NAME       the region that ARNs name (default: eu-central-1)
+  --rotate-keys       make a new key for access tokens at this start; older tokens are valid until they expire
+  --revoke-keys       the same, and older tokens end at once
   --log LEVEL         off, error, warn, info, debug or trace (default: warn)
 ";
 
@@ -32,6 +35,8 @@ pub struct Config {
     pub dynamodb: PathBuf,
     pub emulator: Option<String>,
     pub region: String,
+    /// Make a new key for access tokens, and what becomes of tokens of older ones.
+    pub rotate_keys: Option<OldTokens>,
     pub log: LevelFilter,
     /// Where interpreters are looked for.
     pub search_path: String,
@@ -78,6 +83,7 @@ impl Config {
             dynamodb: root.join("target/companions/release/workroom-dynamodb"),
             emulator: None,
             region: "eu-central-1".into(),
+            rotate_keys: None,
             log: LevelFilter::WARN,
             search_path: variable("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             registries: REGISTRIES.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect(),
@@ -107,6 +113,10 @@ impl Config {
                 "--dynamodb" => config.dynamodb = next()?.into(),
                 "--emulator" => config.emulator = Some(next()?),
                 "--region" => config.region = next()?,
+                "--rotate-keys" if inline.is_none() => {
+                    config.rotate_keys = config.rotate_keys.or(Some(OldTokens::Expire))
+                }
+                "--revoke-keys" if inline.is_none() => config.rotate_keys = Some(OldTokens::End),
                 "--log" => {
                     let raw = next()?;
                     config.log = raw.parse().map_err(|_| {
@@ -148,6 +158,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_replaced_when_asked_and_the_stronger_wish_counts() {
+        assert_eq!(read(&["--data", "/d"]).unwrap().rotate_keys, None);
+        assert_eq!(read(&["--rotate-keys", "--port", "0"]).unwrap().rotate_keys, Some(OldTokens::Expire));
+        for both in [["--rotate-keys", "--revoke-keys"], ["--revoke-keys", "--rotate-keys"]] {
+            assert_eq!(read(&both).unwrap().rotate_keys, Some(OldTokens::End));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (arguments, named) in [
             (&["--port", "many"][..], "--port"),
@@ -156,6 +175,7 @@ mod tests {
             (&["--data="], "--data needs a value"),
             (&["--dta", "x"], "--dta"),
             (&["--log", "loud"], "--log"),
+            (&["--revoke-keys=no"], "--revoke-keys"),
         ] {
             let error = read(arguments).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

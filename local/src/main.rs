@@ -71,6 +71,7 @@ fn greet(platform: &Platform) {
     if let Some((email, password)) = &platform.admin {
         lines.push(format!("admin:     {email}  password: {password}  (shown this once)"));
     }
+    lines.extend(platform.signing_key.iter().map(|kid| format!("key:       {kid} signs access tokens from now on")));
     lines.push("ready".to_owned());
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", lines.join("\n"));

@@ -27,6 +27,23 @@ const LIST_FRESH: Duration = Duration::from_secs(60);
 /// PKCS #8 v1 around a raw Ed25519 seed (RFC 8410, section 7).
 const PKCS8_HEADER: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
+/// What becomes of the tokens that older keys have signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldTokens {
+    /// They are valid until they expire.
+    Expire,
+    /// They are refused as soon as every process has read the list of keys again.
+    End,
+}
+
+/// A key that was made on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotatedKey {
+    pub kid: String,
+    /// From when on no token of an older key is accepted anywhere, at the latest.
+    pub old_tokens_end: Millis,
+}
+
 /// The keys in use, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct KeyList {
@@ -111,31 +128,61 @@ impl SigningKeys {
 
     /// Makes a new key and appends it to the list, unless someone else changed the list meanwhile.
     async fn rotate(&self, now: Millis) -> Result<()> {
-        let stored: Option<Stored<KeyList>> = self.store.get(&key::signing_keys()).await?;
-        let (list, expect) = match stored {
-            Some(stored) => (stored.value, Expect::At(stored.version)),
-            None => (KeyList::default(), Expect::Absent),
-        };
+        let (list, expect) = self.stored().await?;
         if list.keys.last().is_some_and(|newest| now.since(newest.created) < KEY_LIFE) {
             self.remember(list);
             return Ok(());
         }
+        self.append(list, expect, now, OldTokens::Expire).await.map(drop)
+    }
+
+    /// Makes a new key at once, whatever the age of the last one.
+    pub async fn replace(&self, old: OldTokens) -> Result<RotatedKey> {
+        for _ in 0..ATTEMPTS_MAX {
+            let now = self.store.now();
+            let (list, expect) = self.stored().await?;
+            if let Some(kid) = self.append(list, expect, now, old).await? {
+                let after = match old {
+                    // A process that has not heard of the change signs with the old key, at most this long.
+                    OldTokens::Expire => LIST_FRESH + ACCESS_TOKEN_LIFE,
+                    OldTokens::End => LIST_FRESH,
+                };
+                return Ok(RotatedKey { kid, old_tokens_end: now.plus(after) });
+            }
+        }
+        Err(Error::Corrupt("the list of signing keys does not settle".into()))
+    }
+
+    /// Writes a new key and puts it at the end of `list`; its id, or `None` when someone else changed the list.
+    async fn append(&self, list: KeyList, expect: Expect, now: Millis, old: OldTokens) -> Result<Option<String>> {
         let kid = self.store.entropy.ulid(now);
         self.write_key(&kid).await?;
-        let (mut kept, dropped) = retire(list, now);
+        let (mut kept, dropped) = match old {
+            OldTokens::Expire => retire(list, now),
+            OldTokens::End => (KeyList::default(), list.keys),
+        };
         kept.keys.push(KeyEntry { kid: kid.clone(), created: now, replaced: None });
         if self.store.put_own(key::signing_keys(), &kept, expect, None).await?.is_none() {
             // A key that is listed is never deleted, however the write of the list was heard of.
             if self.list(true).await?.keys.iter().all(|entry| entry.kid != kid) {
                 self.parameters.delete(&parameter(&kid)?).await?;
             }
-            return Ok(());
+            return Ok(None);
         }
+        self.remember(kept);
         for old in dropped {
             self.parameters.delete(&parameter(&old.kid)?).await?;
         }
-        self.remember(kept);
-        Ok(())
+        Ok(Some(kid))
+    }
+
+    /// The list as it is now, and the token of a write that depends on it.
+    async fn stored(&self) -> Result<(KeyList, Expect)> {
+        let stored: Option<Stored<KeyList>> = self.store.get(&key::signing_keys()).await?;
+        Ok(match stored {
+            Some(stored) => (stored.value, Expect::At(stored.version)),
+            None => (KeyList::default(), Expect::Absent),
+        })
     }
 
     async fn write_key(&self, kid: &str) -> Result<()> {

@@ -39,6 +39,7 @@ pub use email::{EmailAddress, PersonName};
 pub use error::{AuthenticationError, Denied, Error, Result};
 pub use ids::{AccountId, ProjectId, SessionId, TokenId};
 pub use jwt::ACCESS_TOKEN_LIFE;
+pub use keys::{OldTokens, RotatedKey};
 pub use members::{Member, Members, Membership};
 pub use membership::decide_membership;
 pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password};
@@ -87,6 +88,14 @@ impl Identity {
         let keys = keys::SigningKeys::new(store.clone(), settings.parameters);
         let passwords = password::Hasher::new(store.entropy.clone());
         Self { store, keys, passwords, issuer: settings.issuer, audience: settings.audience }
+    }
+
+    /// Makes a new key for access tokens at once. Nothing has to be stopped for it: every process hears of it within a
+    /// minute. Sessions stay, with either meaning of `old`: their refresh tokens give new access tokens.
+    pub async fn rotate_signing_key(&self, old: OldTokens) -> Result<RotatedKey> {
+        let rotated = self.keys.replace(old).await?;
+        tracing::warn!(kid = rotated.kid, ?old, "the key that signs access tokens was replaced on demand");
+        Ok(rotated)
     }
 
     /// The people.

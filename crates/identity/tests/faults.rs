@@ -9,8 +9,8 @@ use std::sync::Arc;
 use cloud::{Clock, Parameters, Secret, SystemEntropy};
 use common::{AUDIENCE, House, ISSUER, PASSWORD};
 use identity::{
-    AuthenticationError, Credential, EmailAddress, Error, Identity, IdentitySettings, NewAccount, NewToken, Password,
-    PersonName, Result, Scope, SignedIn,
+    AuthenticationError, Credential, EmailAddress, Error, Identity, IdentitySettings, NewAccount, NewToken, OldTokens,
+    Password, PersonName, Result, Scope, SignedIn,
 };
 use testkit::{Fault, FaultyCloud};
 
@@ -193,6 +193,24 @@ async fn a_key_that_is_replaced_is_never_lost() {
         at.is_good(&signed_in).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_on_demand_or_can_be_tried_again() {
+    for old in [OldTokens::Expire, OldTokens::End] {
+        at_every_call(async |at: &Trial| {
+            let before = at.house.signed_in(DEV).await;
+            if at.strike(at.shaky.rotate_signing_key(old)).await.is_none() {
+                at.shaky.rotate_signing_key(old).await.unwrap();
+            }
+            at.keys_are_whole().await;
+            let bearer = Credential::Bearer(before.access_token.clone());
+            let known = at.house.restarted().authenticate(&bearer).await.is_ok();
+            assert_eq!(known, old == OldTokens::Expire);
+            at.is_good(&at.shaky.sign_in(DEV, PASSWORD).await.unwrap()).await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use cloud::{Clock, Expect, ParameterName, Parameters, RecordKey, Records, Secret};
 use common::{AUDIENCE, House, ISSUER, Key};
 use hmac::{Hmac, Mac};
-use identity::{AccountUpdate, AuthenticationError, SignedIn};
+use identity::{AccountUpdate, AuthenticationError, Credential, OldTokens, SignedIn};
 use serde_json::{Value, json};
 
 /// A signed-in person, a victim, and all that a forger could know.
@@ -249,6 +249,62 @@ async fn keys_rotate_and_the_old_one_verifies_until_its_tokens_are_gone() {
     let claims = json!({"sid": renewed.session, "iat": now, "exp": now + 900});
     let late = scene.key.sign(&scene.header(json!({})), &scene.claims(claims));
     assert!(matches!(scene.house.bearer(&late).await, Err(AuthenticationError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_at_once_and_the_old_ones_tokens_expire_by_themselves() {
+    let scene = Scene::new().await;
+    let (house, old) = (&scene.house, scene.signed_in.access_token.expose());
+    let elsewhere = house.restarted();
+    let bearer = Credential::Bearer(scene.signed_in.access_token.clone());
+    assert!(elsewhere.authenticate(&bearer).await.is_ok());
+    house.clock.advance(Duration::from_secs(1));
+    let rotated = house.identity.rotate_signing_key(OldTokens::Expire).await.unwrap();
+    assert_ne!(rotated.kid, scene.key.kid);
+    assert_eq!(rotated.old_tokens_end, house.clock.now().plus(Duration::from_secs(16 * 60)));
+    let renewed = house.identity.refresh(scene.signed_in.refresh_token.expose()).await.unwrap();
+    assert_eq!(house.signing_key().await.kid, rotated.kid, "the new key signs");
+    let renewed = Credential::Bearer(renewed.access_token);
+    for process in [&house.identity, &elsewhere] {
+        assert!(process.authenticate(&bearer).await.is_ok());
+        assert!(process.authenticate(&renewed).await.is_ok(), "also where the old list is still known");
+    }
+    house.clock.advance(Duration::from_secs(16 * 60));
+    assert!(house.bearer(old).await.is_err(), "expired");
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_ends_its_tokens_everywhere_within_a_minute() {
+    let scene = Scene::new().await;
+    let house = &scene.house;
+    let elsewhere = house.restarted();
+    let bearer = Credential::Bearer(scene.signed_in.access_token.clone());
+    assert!(elsewhere.authenticate(&bearer).await.is_ok());
+    let rotated = house.identity.rotate_signing_key(OldTokens::End).await.unwrap();
+    assert!(house.identity.authenticate(&bearer).await.is_err(), "here at once");
+    assert_eq!(rotated.old_tokens_end, house.clock.now().plus(Duration::from_secs(60)));
+    house.clock.advance(Duration::from_secs(60));
+    assert!(elsewhere.authenticate(&bearer).await.is_err());
+    let renewed = house.identity.refresh(scene.signed_in.refresh_token.expose()).await.unwrap();
+    assert!(elsewhere.authenticate(&Credential::Bearer(renewed.access_token)).await.is_ok(), "the session stays");
+    let kept = house.parameters.list("/identity/signing-keys/", None, 10).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|parameter| parameter.name.as_str().to_owned()).collect();
+    assert_eq!(kept, [format!("/identity/signing-keys/{}", rotated.kid)], "the old key is deleted");
+}
+
+#[tokio::test]
+async fn keys_that_are_replaced_at_once_by_two_are_both_listed() {
+    let scene = Scene::new().await;
+    let (a, b) = (scene.house.restarted(), scene.house.restarted());
+    let (one, two) = tokio::join!(a.rotate_signing_key(OldTokens::Expire), b.rotate_signing_key(OldTokens::Expire));
+    let kids = [one.unwrap().kid, two.unwrap().kid];
+    let kept = scene.house.parameters.list("/identity/signing-keys/", None, 10).await.unwrap();
+    assert_eq!(kept.len(), 3);
+    for kid in kids {
+        assert!(kept.iter().any(|parameter| parameter.name.as_str().ends_with(&kid)), "{kid}");
+    }
+    let bearer = Credential::Bearer(scene.signed_in.access_token.clone());
+    assert!(scene.house.restarted().authenticate(&bearer).await.is_ok());
 }
 
 /// What docs/operations.md tells to do when a key has leaked.

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud::BlobStream;
-use cloud::limits::{
-    FUNCTION_STREAM_MAX, GATEWAY_STREAM_IDLE_MAX, GATEWAY_STREAM_RATE, GATEWAY_STREAM_UNTHROTTLED,
-};
+use cloud::limits::{FUNCTION_STREAM_MAX, GATEWAY_STREAM_IDLE_MAX, GATEWAY_STREAM_RATE, GATEWAY_STREAM_UNTHROTTLED};
 use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::StreamBody;

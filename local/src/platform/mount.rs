@@ -34,6 +34,10 @@ pub fn mount(resolved: &Resolved, assembly: &Assembly, worker: &Arc<Worker>) -> 
                         let app = own.clone();
                         async move { api::set_up(&app, event).await.map_err(|refusal| refusal.to_string()) }
                     }),
+                    api::Area::Keys => event_handler(move |event| {
+                        let app = own.clone();
+                        async move { api::rotate_keys(&app, event).await.map_err(|refusal| refusal.to_string()) }
+                    }),
                     area if own.config.response_stream => streaming_http_handler(api::router(area, own)),
                     area => http_handler(api::router(area, own)),
                 }

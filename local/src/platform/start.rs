@@ -53,6 +53,8 @@ pub struct Platform {
     pub missing: Vec<String>,
     /// The first admin's address and password, when this start made it.
     pub admin: Option<(String, String)>,
+    /// The id of the key for access tokens that this start made because it was told to.
+    pub signing_key: Option<String>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
     sockets: SocketServer,
@@ -89,6 +91,10 @@ impl Platform {
         let assembly = ground.assembly(&keys, &stacks, &hub)?;
         let app = assembly.app(ground.configuration()?, Grants::ALL);
         let admin = ground.first_admin(&app).await?;
+        let signing_key = match ground.config.rotate_keys {
+            Some(old) => Some(app.identity.rotate_signing_key(old).await?.kid),
+            None => None,
+        };
         app.domain.jobs.take_over().await?;
         ground.static_files().await?;
 
@@ -126,7 +132,19 @@ impl Platform {
         };
         sources.start()?;
         let data = ground.data;
-        Ok(Self { address, endpoint, data, sandbox: layers, missing, admin, shutdown, tasks, sockets, dynamodb })
+        Ok(Self {
+            address,
+            endpoint,
+            data,
+            sandbox: layers,
+            missing,
+            admin,
+            signing_key,
+            shutdown,
+            tasks,
+            sockets,
+            dynamodb,
+        })
     }
 
     /// Ends open requests, connections and companions.
