@@ -1,8 +1,10 @@
-// Opens a project: `…/static/ide/index.html?project=SLUG&ref=BRANCH`.
+// Opens a project: `…/static/ide/index.html?project=SLUG&ref=BRANCH&path=FILE&line=N`; only the project is needed.
 
-import { call, Problem } from '../../app/src/api/client';
+import { base, call, Problem } from '../../app/src/api/client';
 import { activate } from './platform/extension';
-import { ProjectFiles } from './platform/files';
+import { IndexedKeep } from './platform/files/indexed-keep';
+import { ProjectFiles } from './platform/files/project-files';
+import { type Bench, fileUri } from './platform/project';
 import { t } from './platform/texts';
 
 const pages = new URL('../index.html', location.href).href;
@@ -25,20 +27,40 @@ async function main(): Promise<void> {
       call('get_me', {}, { expectSignedOut: true }),
       call('get_project', { path: { project: slug } }, { expectSignedOut: true }),
     ]);
-    const files = new ProjectFiles(project, address.get('ref') ?? project.default_branch);
+    const branch = address.get('ref') ?? project.default_branch;
+    const files = new ProjectFiles(project, branch, new IndexedKeep([me.id, project.id, branch].join('\n')));
     const [{ start }] = await Promise.all([import('./host/workbench'), files.refresh()]);
     opening?.remove();
     const open = { project, files };
     const vscode = await start(open);
-    activate(vscode, open, { id: me.id, name: me.name }, {
-      switchBranch: (ref) => location.assign(`?${new URLSearchParams({ project: slug, ref })}`),
-      showPages: () => location.assign(`${pages}#/p/${encodeURIComponent(slug)}`),
-    });
+    const bench: Bench = {
+      vscode,
+      open,
+      person: { id: me.id, name: me.name },
+      around: {
+        switchBranch: (ref) => location.assign(`?${new URLSearchParams({ project: slug, ref })}`),
+        showPages: (part) => location.assign(`${pages}#/p/${encodeURIComponent(slug)}${part ? `/${part}` : ''}`),
+        download: (path, name) => {
+          const link = Object.assign(document.createElement('a'), { href: base() + path, download: name });
+          link.click();
+        },
+      },
+    };
+    activate(bench);
+    const path = address.get('path');
+    if (path) await show(bench, path, Number(address.get('line') ?? 1));
   } catch (error) {
     if (error instanceof Problem && error.status === 401) location.assign(pages);
     else say(t('failed', { reason: error instanceof Error ? error.message : String(error) }));
     throw error;
   }
+}
+
+/** The file that the address names. */
+async function show(bench: Bench, path: string, line: number): Promise<void> {
+  const { Range } = bench.vscode;
+  const at = Math.max(0, (Number.isFinite(line) ? line : 1) - 1);
+  await bench.vscode.commands.executeCommand('vscode.open', fileUri(bench, path), { selection: new Range(at, 0, at, 0), preview: false });
 }
 
 void main();

@@ -12,7 +12,8 @@ import {
 import { Emitter, Event } from '@codingame/monaco-vscode-api/vscode/vs/base/common/event';
 import { URI } from '@codingame/monaco-vscode-api/vscode/vs/base/common/uri';
 
-import { FileTrouble, type ProjectFiles } from '../platform/files';
+import type { ProjectFiles } from '../platform/files/project-files';
+import { FileTrouble } from '../platform/files/trouble';
 import { SCHEME } from '../platform/project';
 
 const CODES: Record<FileTrouble['reason'], FileSystemProviderErrorCode> = {
@@ -22,7 +23,7 @@ const CODES: Record<FileTrouble['reason'], FileSystemProviderErrorCode> = {
   'not-folder': FileSystemProviderErrorCode.FileNotADirectory,
   refused: FileSystemProviderErrorCode.NoPermissions,
   away: FileSystemProviderErrorCode.Unavailable,
-  changed: FileSystemProviderErrorCode.Unknown,
+  'too-large': FileSystemProviderErrorCode.FileTooLarge,
 };
 
 const WHAT = { changed: FileChangeType.UPDATED, created: FileChangeType.ADDED, deleted: FileChangeType.DELETED };

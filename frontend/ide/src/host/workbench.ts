@@ -55,9 +55,13 @@ import workbench from '@codingame/monaco-vscode-workbench-service-override';
 import workingCopy from '@codingame/monaco-vscode-working-copy-service-override';
 import type * as Vscode from 'vscode';
 
-import { CONTRIBUTIONS } from '../platform/extension';
+import { contributions } from '../platform/contributions';
 import { type OpenProject, SCHEME } from '../platform/project';
+import { PROPOSED } from '../platform/search/register';
 import { FileSystem } from './file-system';
+import { keepState } from './kept-state';
+import { showGutter } from './gutter';
+import { bringSettings, keepSettings } from './person-settings';
 
 const WORKERS: Record<string, () => Worker> = {
   editorWorkerService: () =>
@@ -77,9 +81,17 @@ const DEFAULTS = {
   'editor.experimental.asyncTokenization': false,
   'editor.minimap.enabled': false,
   'workbench.startupEditor': 'none',
+  'workbench.editor.useModal': 'off',
   'workbench.tips.enabled': false,
   'telemetry.telemetryLevel': 'off',
   'extensions.autoUpdate': false,
+  'mergeEditor.diffAlgorithm': 'advanced',
+  'window.autoDetectColorScheme': true,
+  'workbench.editor.enablePreview': true,
+  'explorer.confirmDelete': true,
+  'explorer.confirmDragAndDrop': true,
+  'search.quickOpen.includeHistory': true,
+  'files.simpleDialog.enable': true,
   'security.workspace.trust.enabled': false,
   'window.title': '${activeEditorShort}${separator}${rootName}${separator}Workroom',
 };
@@ -95,6 +107,7 @@ export async function start(open: OpenProject): Promise<typeof Vscode> {
     },
   };
   await createIndexedDBProviders();
+  await bringSettings();
   registerCustomProvider(SCHEME, new FileSystem(open.files, root));
   await initialize(
     {
@@ -121,7 +134,7 @@ export async function start(open: OpenProject): Promise<typeof Vscode> {
       ...search(),
       ...snippets(),
       ...statusBar(),
-      ...storage(),
+      ...storage({ fallbackOverride: { 'workbench.activity.showAccounts': false } }),
       ...textmate(),
       ...theme(),
       ...titleBar(),
@@ -133,7 +146,8 @@ export async function start(open: OpenProject): Promise<typeof Vscode> {
       workspaceProvider: { trusted: true, workspace: { folderUri: root }, open: async () => false },
       configurationDefaults: DEFAULTS,
       enableWorkspaceTrust: false,
-      productConfiguration: { nameShort: 'Workroom', nameLong: 'Workroom', extensionsGallery: undefined },
+      productConfiguration: { nameShort: 'Workroom', nameLong: 'Workroom', extensionsGallery: undefined,
+        extensionEnabledApiProposals: { 'workroom.platform': PROPOSED } },
       windowIndicator: { label: open.project.name, tooltip: open.project.slug },
     },
   );
@@ -143,10 +157,14 @@ export async function start(open: OpenProject): Promise<typeof Vscode> {
       publisher: 'workroom',
       version: '1.0.0',
       engines: { vscode: '*' },
-      contributes: CONTRIBUTIONS,
+      contributes: contributions(),
+      enabledApiProposals: PROPOSED,
     },
     ExtensionHostKind.LocalProcess,
     { system: true },
   );
+  keepSettings();
+  showGutter();
+  keepState();
   return getApi();
 }

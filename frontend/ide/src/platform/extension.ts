@@ -1,151 +1,188 @@
 // The platform inside the workbench: one module against the public `vscode` API. It knows nothing of what hosts it.
 
-import type * as Vscode from 'vscode';
-
 import { call } from '../../../app/src/api/client';
 import type { EventView } from '../../../app/src/api/generated';
-import { all, page } from '../../../app/src/state/paging';
-import { connection, follow } from '../../../app/src/state/socket';
-import { COMMITTED, type OpenProject, type Person } from './project';
-import { Run } from './run';
-import { SourceControl } from './source-control';
+import { follow } from '../../../app/src/state/socket';
+import { Colleagues, isColleagueDraft } from './company/colleagues';
+import { Presence } from './company/presence';
+import { keepJournal } from './files/journal';
+import { Transfer } from './files/transfer';
+import { activePath, type Bench, COMMITTED, committedUri, fileUri, pathOf, reasonOf, SCHEME } from './project';
+import { EnvironmentsView } from './run/environments-view';
+import { FiguresView } from './run/figures-view';
+import { Invoke } from './run/invoke';
+import { Jobs } from './run/jobs';
+import { JobsView } from './run/jobs-view';
+import { LogChannels } from './run/log-channels';
+import { TemplateHelp } from './run/template-help';
+import { QuickOpen } from './search/quick-open';
+import { registerSearch } from './search/register';
+import { Branches } from './source-control/branches';
+import { SourceControl } from './source-control/control';
+import { DraftConflicts } from './source-control/draft-conflicts';
+import { History } from './source-control/history';
+import { MergeDesk } from './source-control/merge-desk';
+import { Outdated } from './source-control/outdated';
+import { showStatus } from './status';
 import { t } from './texts';
 
-/** Commands, as `package.json` of an extension has them. */
-export const CONTRIBUTIONS = {
-  commands: [
-    { command: 'workroom.commit', title: 'Commit', category: 'Workroom', icon: '$(check)' },
-    { command: 'workroom.discard', title: 'Discard Draft', category: 'Workroom', icon: '$(discard)' },
-    { command: 'workroom.leave', title: 'Leave Out of the Commit', category: 'Workroom', icon: '$(remove)' },
-    { command: 'workroom.take', title: 'Take Into the Commit', category: 'Workroom', icon: '$(add)' },
-    { command: 'workroom.branch', title: 'Switch Branch…', category: 'Workroom' },
-    { command: 'workroom.build', title: 'Build', category: 'Workroom', icon: '$(tools)' },
-    { command: 'workroom.deploy', title: 'Deploy…', category: 'Workroom', icon: '$(rocket)' },
-    { command: 'workroom.invoke', title: 'Invoke Function…', category: 'Workroom' },
-    { command: 'workroom.logs', title: 'Follow Function Log…', category: 'Workroom' },
-    { command: 'workroom.openSite', title: 'Open Live Site', category: 'Workroom', icon: '$(globe)' },
-    { command: 'workroom.projects', title: 'Project Pages', category: 'Workroom' },
-  ],
-  keybindings: [
-    { command: 'workroom.build', key: 'ctrl+shift+b', mac: 'cmd+shift+b' },
-    { command: 'workroom.deploy', key: 'ctrl+alt+d', mac: 'cmd+alt+d' },
-  ],
-  menus: {
-    'scm/title': [
-      { command: 'workroom.commit', when: 'scmProvider == workroom', group: 'navigation@1' },
-      { command: 'workroom.build', when: 'scmProvider == workroom', group: 'navigation@2' },
-      { command: 'workroom.deploy', when: 'scmProvider == workroom', group: 'navigation@3' },
-    ],
-    'scm/resourceState/context': [
-      { command: 'workroom.discard', when: 'scmProvider == workroom', group: 'inline@1' },
-      { command: 'workroom.leave', when: 'scmResourceGroup == changes', group: 'inline@2' },
-      { command: 'workroom.take', when: 'scmResourceGroup == left', group: 'inline@2' },
-    ],
-  },
-};
-
-export interface Surroundings {
-  /** Goes to another branch of the project. */
-  switchBranch(branch: string): void;
-  /** Goes to the project's pages. */
-  showPages(): void;
+/** What the commands and the events reach. */
+function assemble(bench: Bench) {
+  const desk = new MergeDesk(bench);
+  const conflicts = new DraftConflicts(bench, desk);
+  const control = new SourceControl(bench, conflicts, new Outdated(bench, desk));
+  const branches = new Branches(bench, control);
+  const history = new History(bench);
+  const quickOpen = new QuickOpen(bench);
+  const logs = new LogChannels(bench, quickOpen);
+  const figures = new FiguresView(bench);
+  logs.onRequests = (name, requests) => figures.add(name, requests);
+  const jobs = new Jobs(bench, logs, quickOpen);
+  const invoke = new Invoke(bench, logs, figures);
+  const environments = new EnvironmentsView(bench, invoke);
+  new JobsView(bench, jobs);
+  new TemplateHelp(bench);
+  return {
+    conflicts,
+    control,
+    branches,
+    history,
+    jobs,
+    invoke,
+    environments,
+    colleagues: new Colleagues(bench),
+    presence: new Presence(bench),
+    transfer: new Transfer(bench),
+  };
 }
 
-export function activate(vscode: typeof Vscode, open: OpenProject, person: Person, surroundings: Surroundings): void {
-  const { files, project } = open;
-  const problems = vscode.languages.createDiagnosticCollection('workroom');
-  const control = new SourceControl(vscode, open);
-  const run = new Run(vscode, open, control, problems);
+type Parts = ReturnType<typeof assemble>;
 
-  vscode.workspace.registerTextDocumentContentProvider(COMMITTED, {
-    // A file that is not committed yet has an empty other side.
-    provideTextDocumentContent: (uri) =>
-      files.readCommitted(control.path(uri)).then(
-        (bytes) => new TextDecoder().decode(bytes),
-        () => '',
-      ),
-  });
-
-  const commands: Record<string, (...given: never[]) => unknown> = {
+function commandsOf(bench: Bench, parts: Parts): Record<string, (...given: never[]) => unknown> {
+  const { control, branches, history, jobs, invoke } = parts;
+  return {
     commit: () => control.commit(),
-    discard: (...states: Vscode.SourceControlResourceState[]) => control.discard(states),
-    leave: (state: Vscode.SourceControlResourceState) => control.leave(state),
-    take: (state: Vscode.SourceControlResourceState) => control.take(state),
-    branch: () => chooseBranch(vscode, open, surroundings),
-    build: () => run.build(),
-    deploy: () => run.deploy(),
-    invoke: () => run.invoke(),
-    logs: () => run.logs(),
-    openSite: () => run.openSite(),
-    projects: () => surroundings.showPages(),
+    stage: (...given) => control.stage(...given),
+    unstage: (...given) => control.unstage(...given),
+    discard: (...given) => control.discard(...given),
+    resolve: (given) => control.resolve(given),
+    completeMerge: () => bench.vscode.commands.executeCommand('mergeEditor.acceptMerge'),
+    openChanges: (line) => openChanges(bench, line),
+    branch: () => branches.switch(),
+    createBranch: () => branches.create(),
+    deleteBranch: () => branches.delete(),
+    publish: () => branches.publish(),
+    history: (uri) => history.file(uri),
+    log: () => history.branch(),
+    build: () => jobs.build(),
+    deploy: (given) => jobs.deploy(given),
+    cancel: (given) => jobs.cancel(given),
+    jobLog: (given) => jobs.showLog(given),
+    invoke: (given) => invoke.invoke(given),
+    logs: (given) => invoke.follow(given),
+    openSite: (given) => invoke.openSite(given),
+    refresh: () => parts.environments.refresh(),
+    download: (uri) => parts.transfer.download(uri),
+    colleagueDraft: () => parts.colleagues.show(),
+    sendNow: () => sendNow(bench, parts),
+    projects: () => bench.around.showPages(),
   };
-  for (const [name, action] of Object.entries(commands)) {
+}
+
+/** The open file beside its committed version, at a line. */
+async function openChanges(bench: Bench, given: unknown): Promise<void> {
+  const { vscode, open } = bench;
+  const path = activePath(bench);
+  if (path === undefined) return;
+  const line = (typeof given === 'number' ? given : (vscode.window.activeTextEditor?.selection.active.line ?? 0) + 1) - 1;
+  const sides = [committedUri(bench, path), fileUri(bench, path)];
+  const options = { selection: new vscode.Range(line, 0, line, 0) };
+  await vscode.commands.executeCommand('vscode.diff', ...sides, `${path} (${open.files.branch})`, options);
+}
+
+async function sendNow({ open }: Bench, { conflicts }: Parts): Promise<void> {
+  await open.files.outbox.flush();
+  for (const path of conflicts.list()) await conflicts.ask(path);
+}
+
+export function activate(bench: Bench): void {
+  const { vscode, open } = bench;
+  const { files } = open;
+  files.isEdited = (path) =>
+    vscode.workspace.textDocuments.some(({ uri, isDirty }) => isDirty && uri.scheme === SCHEME && pathOf(bench, uri) === path);
+  const parts = assemble(bench);
+  vscode.workspace.registerTextDocumentContentProvider(COMMITTED, {
+    provideTextDocumentContent: (uri) => contentOf(bench, parts, pathOf(bench, uri), uri.query),
+  });
+  for (const [name, action] of Object.entries(commandsOf(bench, parts))) {
     vscode.commands.registerCommand(`workroom.${name}`, async (...given: never[]) => {
       try {
         await action(...given);
       } catch (error) {
-        void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+        void vscode.window.showErrorMessage(reasonOf(error));
       }
     });
   }
+  keepJournal(bench);
+  showStatus(bench);
+  registerSearch(bench);
+  followProject(bench, parts);
+  void files.outbox.restore();
+}
 
-  showStatus(vscode, open);
+/** The text of one side of a comparison. A file that is not there has an empty side. */
+async function contentOf({ open }: Bench, { conflicts, colleagues }: Parts, path: string, query: string): Promise<string> {
+  const side = conflicts.side(path, query);
+  if (side !== undefined) return side;
+  if (isColleagueDraft(query)) return colleagues.text(path, query);
+  if (!/^[0-9a-f]{40}$/.test(query)) return '';
+  const bytes = await open.files.commit(query).contentIfAny(path);
+  return new TextDecoder().decode(bytes ?? new Uint8Array());
+}
+
+function followProject(bench: Bench, parts: Parts): void {
+  const { open } = bench;
+  const { files, project } = open;
+  const look = async () => {
+    await files.refresh();
+    await files.outbox.flush();
+    await parts.jobs.look();
+  };
   follow(
     project.id,
-    (event) => void happened(event),
-    () => void files.refresh().then(() => run.look()),
+    (event) => void happened(bench, parts, event).catch(() => undefined),
+    () => void look().catch(() => undefined),
   );
-
-  async function happened(event: EventView): Promise<void> {
-    if (event.type.startsWith('job.')) await run.jobChanged(String(event.detail.job ?? ''));
-    if (event.type.startsWith('draft.') || event.type === 'git.pushed') {
-      const before = files.head;
-      await files.refresh();
-      if (files.head !== before && event.actor !== person.id) {
-        vscode.window.setStatusBarMessage(t('pushed', { name: event.actor, branch: files.branch }), 8000);
-      }
-    }
-  }
+  globalThis.addEventListener('online', () => void look().catch(() => undefined));
 }
 
-function showStatus(vscode: typeof Vscode, { files }: OpenProject): void {
-  const branch = vscode.window.createStatusBarItem('workroom.branch', vscode.StatusBarAlignment.Left, 100);
-  branch.text = `$(git-branch) ${files.branch}`;
-  branch.command = 'workroom.branch';
-  branch.show();
-  const deploy = vscode.window.createStatusBarItem('workroom.deploy', vscode.StatusBarAlignment.Left, 99);
-  deploy.text = '$(rocket) Deploy';
-  deploy.command = 'workroom.deploy';
-  deploy.show();
-  const site = vscode.window.createStatusBarItem('workroom.site', vscode.StatusBarAlignment.Left, 98);
-  site.text = '$(globe) Site';
-  site.command = 'workroom.openSite';
-  site.show();
-  const pages = vscode.window.createStatusBarItem('workroom.pages', vscode.StatusBarAlignment.Right, 100);
-  pages.text = '$(home) Workroom';
-  pages.command = 'workroom.projects';
-  pages.show();
-  const live = vscode.window.createStatusBarItem('workroom.live', vscode.StatusBarAlignment.Right, 99);
-  connection.subscribe((state) => {
-    live.text = state === 'open' ? '$(broadcast)' : '$(sync~spin)';
-    live.tooltip = state;
-    live.show();
+async function happened(bench: Bench, parts: Parts, event: EventView): Promise<void> {
+  const { files } = bench.open;
+  const { type, detail, actor } = event;
+  if (type.startsWith('job.')) await parts.jobs.happened(String(detail.job ?? ''));
+  if (type === 'release.published' || type.startsWith('environment.')) parts.environments.refresh();
+  if (type.startsWith('draft.')) {
+    if (actor === bench.person.id) await files.refresh();
+    else parts.colleagues.happened(String(detail.path ?? activePath(bench) ?? ''));
+  }
+  if (type !== 'git.pushed') return;
+  const before = files.head;
+  await files.refresh();
+  if (files.head !== before && actor !== bench.person.id) await incoming(bench, before, actor);
+}
+
+/** Says that someone pushed, and what. */
+async function incoming({ vscode, open }: Bench, before: string, actor: string): Promise<void> {
+  const { project, files } = open;
+  const { items } = await call('list_members', { path: { project: project.slug }, query: { limit: 200 } });
+  const name = items.find(({ account }) => account === actor)?.name ?? t('someone');
+  const answer = await vscode.window.showInformationMessage(t('pushed', { name, branch: files.branch }), t('showChanges'));
+  if (answer !== t('showChanges')) return;
+  const { files: changed } = await call('get_diff', { path: { project: project.slug }, query: { base: before, head: files.head } });
+  const uri = (path: string, query: string) => vscode.Uri.from({ scheme: COMMITTED, path: `/${project.slug}/${path}`, query });
+  const sides = changed.map(({ old_path, new_path }) => {
+    const [old, now] = [old_path ?? new_path ?? '', new_path ?? old_path ?? ''];
+    return [uri(now, files.head), uri(old, before), uri(now, files.head)];
   });
-}
-
-async function chooseBranch(vscode: typeof Vscode, open: OpenProject, to: Surroundings): Promise<void> {
-  const at = { project: open.project.slug };
-  const branches = await all((cursor) => call('list_branches', { path: at, query: page(cursor, 200) }));
-  const names = [t('newBranch'), ...branches.map((branch) => branch.name)];
-  const picked = await vscode.window.showQuickPick(names, { placeHolder: t('chooseBranch') });
-  if (picked === undefined) return;
-  if (picked !== t('newBranch')) {
-    to.switchBranch(picked);
-    return;
-  }
-  const prompt = t('newBranchName', { branch: open.files.branch });
-  const name = await vscode.window.showInputBox({ prompt });
-  if (!name) return;
-  await call('create_branch', { path: at, body: { name, from: open.files.branch } });
-  to.switchBranch(name);
+  await vscode.commands.executeCommand('vscode.changes', `${files.branch} ${before.slice(0, 8)}…${files.head.slice(0, 8)}`, sides);
 }

@@ -1,0 +1,74 @@
+// Two people in one project: who is where, a colleague's draft of the same file, what a colleague pushes, and one's own
+// settings on another computer.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { startIde, until } from './ide-page.js';
+
+let ide;
+let me;
+let kim;
+let person;
+
+before(async () => {
+  ide = await startIde();
+  person = await ide.invite('Kim');
+  me = await ide.open();
+  kim = await ide.open({ person });
+});
+
+after(() => ide?.stop());
+
+test('each sees who else is here and in which file', async () => {
+  await kim.edit('README.md');
+  await me.page.getByRole('button', { name: /Kim.*README\.md/ }).waitFor();
+  await me.page.locator('.explorer-folders-view .monaco-list-row', { hasText: 'README.md' }).getByText('KI').waitFor();
+  await kim.page.close();
+  await me.page.getByRole('button', { name: /Kim.*README\.md/ }).waitFor({ state: 'detached' });
+  kim = await ide.open({ beside: kim.opened });
+});
+
+test('a colleague’s draft of the same file is said, with the difference one click away', async () => {
+  await kim.edit('samconfig.toml');
+  await kim.page.keyboard.press('Control+End');
+  await kim.page.keyboard.type('\n# from Kim\n');
+  await until(
+    async () => (await ide.api.call('GET', '/projects/shop/drafts?branch=main&everyone=true')).items.length > 0,
+    'the draft of the colleague',
+  );
+  await me.edit('samconfig.toml');
+  await me.page.keyboard.press('Control+Home');
+  await me.page.keyboard.type('# from me\n');
+  await me.notice('Kim has unfinished changes of samconfig.toml').waitFor();
+  await me.answer('Compare');
+  await me.page.getByRole('tab', { name: /samconfig\.toml: Kim/ }).waitFor();
+  await me.page.locator('.monaco-diff-editor .view-line', { hasText: '# from Kim' }).first().waitFor();
+});
+
+test('a push is said with the name of who pushed, and what it changed', async () => {
+  await kim.commit('settings from Kim');
+  await me.notice('Kim pushed to main').waitFor();
+  await me.answer('Show Changes');
+  await me.page.getByRole('tab', { name: /^main [0-9a-f]{8}…[0-9a-f]{8}/ }).waitFor();
+});
+
+test('settings follow the person to another browser', async () => {
+  await kim.command('Preferences: Open User Settings (JSON)');
+  await kim.tab('settings.json');
+  await kim.page.keyboard.press('Control+A');
+  await kim.page.keyboard.type('{ "editor.lineNumbers": "off", "workbench.colorTheme": "Default High Contrast"');
+  await kim.page.keyboard.press('Control+S');
+  await kim.page.locator('.monaco-workbench.hc-black').waitFor();
+  await until(async () => {
+    const other = await kim.page.evaluate(async () => (await fetch('/me/settings')).json());
+    return JSON.stringify(other).includes('High Contrast');
+  }, 'the stored settings');
+  const elsewhere = await ide.open({ person });
+  await elsewhere.page.locator('.monaco-workbench.hc-black').waitFor();
+});
+
+test('nothing was asked of another host, and nothing broke', () => {
+  assert.deepEqual(ide.foreign(), []);
+  assert.deepEqual(ide.trouble(), []);
+});
