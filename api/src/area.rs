@@ -93,6 +93,7 @@ impl Area {
                 .merge(routes::search::routes())
                 .merge(routes::lfs_objects::routes())
                 .merge(routes::commits::routes())
+                .merge(routes::merges::routes())
                 .merge(routes::drafts::routes()),
             Self::Downloads => routes::repository::downloads(),
             Self::Git | Self::Setup | Self::Keys => OpenApiRouter::new(),

@@ -33,6 +33,8 @@ struct CreateCommit {
     /// Applied after the drafts, in order.
     #[serde(default)]
     changes: Vec<ChangeBody>,
+    /// Your own commit at the head of the branch: this one takes its place. Refused (409) once others have it.
+    amend: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -40,10 +42,16 @@ struct CreateCommit {
 enum ChangeBody {
     /// Writes a file: `content` as text, or `content_base64`.
     Put { path: String, content: Option<String>, content_base64: Option<String>, executable: Option<bool> },
+    /// As `put`, of a file that is not there yet.
+    Create { path: String, content: Option<String>, content_base64: Option<String>, executable: Option<bool> },
+    /// As `put`, of a file that is there.
+    Update { path: String, content: Option<String>, content_base64: Option<String>, executable: Option<bool> },
     /// Removes a file or folder.
     Delete { path: String },
     /// Moves a file or folder.
     Move { from: String, to: String },
+    /// Makes a file executable, or plain.
+    Mode { path: String, executable: bool },
 }
 
 impl ChangeBody {
@@ -52,13 +60,20 @@ impl ChangeBody {
             Self::Put { path, content, content_base64, executable } => {
                 Ok(Change::Put { path, bytes: content_of(content, content_base64)?, executable })
             }
+            Self::Create { path, content, content_base64, executable } => {
+                Ok(Change::Create { path, bytes: content_of(content, content_base64)?, executable })
+            }
+            Self::Update { path, content, content_base64, executable } => {
+                Ok(Change::Update { path, bytes: content_of(content, content_base64)?, executable })
+            }
             Self::Delete { path } => Ok(Change::Delete { path }),
+            Self::Mode { path, executable } => Ok(Change::Mode { path, executable }),
             Self::Move { from, to } => Ok(Change::Move { from, to }),
         }
     }
 }
 
-fn content_of(text: Option<String>, base64: Option<String>) -> Result<bytes::Bytes, Problem> {
+pub(super) fn content_of(text: Option<String>, base64: Option<String>) -> Result<bytes::Bytes, Problem> {
     match (text, base64) {
         (Some(text), None) => Ok(text.into()),
         (None, Some(raw)) => match STANDARD.decode(raw) {
@@ -70,7 +85,7 @@ fn content_of(text: Option<String>, base64: Option<String>) -> Result<bytes::Byt
 }
 
 #[derive(Serialize, ToSchema)]
-struct SignatureView {
+pub(super) struct SignatureView {
     name: String,
     email: String,
     at: i64,
@@ -86,7 +101,7 @@ impl From<Signature> for SignatureView {
 }
 
 #[derive(Serialize, ToSchema)]
-struct CommitView {
+pub(super) struct CommitView {
     /// 40 hex digits.
     id: String,
     tree: String,
@@ -199,6 +214,7 @@ async fn create_commit(
         message: body.message,
         drafts: body.drafts,
         changes: body.changes.into_iter().map(ChangeBody::read).collect::<Result<_, _>>()?,
+        amend: body.amend,
     };
     let commit = app.domain.commits.create(&caller, &at.project, new).await?;
     let location = format!("/projects/{}/commits/{}", at.project, commit.oid);

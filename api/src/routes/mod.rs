@@ -14,6 +14,7 @@ pub mod lfs;
 pub mod lfs_objects;
 pub mod me;
 pub mod members;
+pub mod merges;
 pub mod presence;
 pub mod projects;
 pub mod public;

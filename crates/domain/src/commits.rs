@@ -11,7 +11,7 @@ use identity::{AccountId, Permission, ProjectId};
 use crate::core::Core;
 use crate::policy::ProjectPolicy;
 use crate::projects::Project;
-use crate::repository::{parse_branch, parse_oid, parse_path};
+use crate::repository::{existing_path as existing, parse_branch, parse_oid, parse_path};
 use crate::starters::signature;
 use crate::{Caller, Error, Result, drafts, keys};
 
@@ -25,9 +25,35 @@ const DRAFTS_ALONG_MAX: usize = 80;
 /// One step of a commit that is not a draft.
 #[derive(Clone, Debug)]
 pub enum Change {
-    Put { path: String, bytes: Bytes, executable: Option<bool> },
-    Delete { path: String },
-    Move { from: String, to: String },
+    Put {
+        path: String,
+        bytes: Bytes,
+        executable: Option<bool>,
+    },
+    /// The file must not be there yet.
+    Create {
+        path: String,
+        bytes: Bytes,
+        executable: Option<bool>,
+    },
+    /// The file must be there.
+    Update {
+        path: String,
+        bytes: Bytes,
+        executable: Option<bool>,
+    },
+    Delete {
+        path: String,
+    },
+    Move {
+        from: String,
+        to: String,
+    },
+    /// Makes a file executable, or plain.
+    Mode {
+        path: String,
+        executable: bool,
+    },
 }
 
 /// A commit to be made of drafts and changes.
@@ -41,6 +67,8 @@ pub struct NewCommit {
     pub drafts: Vec<String>,
     /// Applied after the drafts, in order.
     pub changes: Vec<Change>,
+    /// The caller's own commit at the branch, which this one replaces: nobody else may have it.
+    pub amend: Option<String>,
 }
 
 /// Makes commits.
@@ -70,19 +98,29 @@ impl Commits {
         if new.drafts.len() + new.changes.len() > CHANGES_MAX {
             return Err(Error::invalid("changes", format!("A commit has at most {CHANGES_MAX} drafts and changes.")));
         }
-        let expected_head = new.expected_head.as_deref().map(parse_oid).transpose()?;
+        let mut expected_head = new.expected_head.as_deref().map(parse_oid).transpose()?;
+        let amended = new.amend.as_deref().map(parse_oid).transpose()?;
+        if let Some(amended) = amended {
+            if expected_head.is_some_and(|head| head != amended) {
+                return Err(Error::invalid("amend", "It is not the commit of expected_head."));
+            }
+            expected_head = Some(amended);
+        }
         if let Some(made) = self.made_before(caller, &project).await? {
             return Ok(made);
         }
-        if expected_head.is_none() {
-            self.refuse_existing(&project.id, &branch).await?;
+        match amended {
+            Some(amended) => self.refuse_shared(caller, &project, &branch, amended).await?,
+            None if expected_head.is_none() => self.refuse_existing(&project.id, &branch).await?,
+            None => {}
         }
         let mut taken = self.take(&project.id, &caller.principal.account, &branch, &new.drafts).await?;
         taken.changes = self.without_vanished(&project, expected_head, taken.changes).await?;
         for change in new.changes {
             taken.changes.push(file_change(change)?);
         }
-        if taken.changes.is_empty() {
+        self.refuse_odd_names(&project, expected_head, &taken.changes).await?;
+        if taken.changes.is_empty() && amended.is_none() {
             return Err(Error::invalid("changes", "The commit would change nothing."));
         }
         let later = taken.removals.split_off(taken.removals.len().min(DRAFTS_ALONG_MAX));
@@ -94,7 +132,8 @@ impl Commits {
             committer: author,
             message,
             changes: taken.changes,
-            push_id: self.push_id(caller, &project.id),
+            amend: amended.is_some(),
+            push_id: push_id(&self.core, caller, &project.id),
         };
         let policy = ProjectPolicy::new(&self.core, caller, &project, taken.removals).await?;
         let commit = self.core.git.commit_files(&repository, request, &policy).await;
@@ -118,13 +157,67 @@ impl Commits {
             committer: author,
             message: String::new(),
             changes: Vec::new(),
-            push_id: self.push_id(caller, &project.id),
+            amend: false,
+            push_id: push_id(&self.core, caller, &project.id),
         };
         let policy = ProjectPolicy::new(&self.core, caller, project, Vec::new()).await?;
         match self.core.git.commit_files(&project.repository()?, asked, &policy).await {
             Ok(commit) => Ok(Some(commit)),
             Err(git_store::Error::Moved { .. }) => Ok(None),
             Err(error) => Err(Error::git(error, "commit", "changes")),
+        }
+    }
+
+    /// Whether the caller may put another commit in the place of `amended`: it is theirs, and it is at this branch and
+    /// nowhere else.
+    async fn refuse_shared(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        branch: &git_store::BranchName,
+        amended: Oid,
+    ) -> Result<()> {
+        let head = crate::repository::resolve(&self.core, &project.id, branch.to_ref().as_str()).await?;
+        if head != amended {
+            return Err(Error::conflict("The branch has moved: others may have built on this commit."));
+        }
+        let repository = project.repository()?;
+        let commit = self.core.git.commit(&repository, amended).await.map_err(|e| Error::git(e, "commit", "amend"))?;
+        let own = caller.principal.email.to_string();
+        if commit.author.email != own || commit.committer.email != own {
+            return Err(Error::conflict("The commit is not yours to amend: somebody else made it."));
+        }
+        let elsewhere = self.core.git.refs_with(&repository, amended, &branch.to_ref()).await;
+        if let Some(name) = elsewhere.map_err(|e| Error::git(e, "commit", "amend"))? {
+            return Err(Error::conflict(format!("Others have this commit: it is part of `{name}`.")));
+        }
+        if crate::Releases::new(self.core.clone()).has(&project.id, &amended.to_string()).await? {
+            return Err(Error::conflict("Others have this commit: a release was made of it."));
+        }
+        Ok(())
+    }
+
+    /// A new file gets a name that every system can hold; one that a push brought keeps what it has.
+    async fn refuse_odd_names(&self, project: &Project, head: Option<Oid>, changes: &[FileChange]) -> Result<()> {
+        let written = |change: &FileChange| match change {
+            FileChange::Put { path, .. } | FileChange::Update { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        let odd = |path: &git_store::RepoPath| git_store::RepoPath::parse(path.as_str()).is_err();
+        let odd: Vec<_> = changes.iter().filter_map(written).filter(odd).collect();
+        if odd.is_empty() {
+            return Ok(());
+        }
+        let there = match head {
+            None => Vec::new(),
+            Some(head) => {
+                let there = self.core.git.existing(&project.repository()?, head, odd.clone()).await;
+                there.map_err(|e| Error::git(e, "commit", "expected_head"))?
+            }
+        };
+        match odd.iter().find(|path| !there.contains(path)) {
+            Some(new) => parse_path("changes", new.as_str()).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -202,35 +295,43 @@ impl Commits {
             }
         }
     }
+}
 
-    /// The same for a repeated request, so that a lost answer does not become a second commit.
-    fn push_id(&self, caller: &Caller, project: &ProjectId) -> String {
-        match &caller.idempotency_token {
-            Some(token) => {
-                let whole = format!("{}\n{project}\n{token}", caller.principal.account);
-                cloud::Sha256Digest::of(whole.as_bytes()).to_string()
-            }
-            None => self.core.ulid(),
+/// The same for a repeated request, so that a lost answer does not become a second commit.
+pub(crate) fn push_id(core: &Core, caller: &Caller, project: &ProjectId) -> String {
+    match &caller.idempotency_token {
+        Some(token) => {
+            let whole = format!("{}\n{project}\n{token}", caller.principal.account);
+            cloud::Sha256Digest::of(whole.as_bytes()).to_string()
         }
+        None => core.ulid(),
     }
 }
 
 fn file_change(change: Change) -> Result<FileChange> {
+    let mode = |executable: bool| if executable { FileMode::Executable } else { FileMode::Plain };
     Ok(match change {
-        Change::Put { path, bytes, executable } => FileChange::Put {
-            path: parse_path("changes", &path)?,
-            bytes,
-            mode: executable.map(|on| if on { FileMode::Executable } else { FileMode::Plain }),
-        },
-        Change::Delete { path } => FileChange::Delete { path: parse_path("changes", &path)? },
+        Change::Put { path, bytes, executable } => {
+            FileChange::Put { path: existing("changes", &path)?, bytes, mode: executable.map(mode) }
+        }
+        Change::Create { path, bytes, executable } => {
+            FileChange::Create { path: parse_path("changes", &path)?, bytes, mode: executable.map(mode) }
+        }
+        Change::Update { path, bytes, executable } => {
+            FileChange::Update { path: existing("changes", &path)?, bytes, mode: executable.map(mode) }
+        }
+        Change::Delete { path } => FileChange::Delete { path: existing("changes", &path)? },
         Change::Move { from, to } => {
-            FileChange::Move { from: parse_path("changes", &from)?, to: parse_path("changes", &to)? }
+            FileChange::Move { from: existing("changes", &from)?, to: parse_path("changes", &to)? }
+        }
+        Change::Mode { path, executable } => {
+            FileChange::SetMode { path: existing("changes", &path)?, mode: mode(executable) }
         }
     })
 }
 
 /// A message with `\n` line ends and one at its end.
-fn checked_message(raw: &str) -> Result<String> {
+pub(crate) fn checked_message(raw: &str) -> Result<String> {
     if raw.len() > MESSAGE_BYTES_MAX {
         return Err(Error::TooLarge(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.").into()));
     }

@@ -26,6 +26,7 @@ mod lfs;
 mod logs;
 mod maintenance;
 mod members;
+mod merges;
 mod page;
 mod policy;
 mod projects;
@@ -66,6 +67,7 @@ pub use lfs::{
 pub use logs::{LineKind, LogLine, LogLines, Logs, LogsQuery, RequestFigures};
 pub use maintenance::{CompactMessage, Maintenance};
 pub use members::{Member, Members};
+pub use merges::{Merged, Merges, NewMerge, NewPick, Resolve, ResolveTake};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use projects::{NewProject, Project, ProjectUpdate, Projects};
 pub use releases::{Artifact, ArtifactKind, Build, Release, Releases, artifact_key};
@@ -84,6 +86,7 @@ pub struct Domain {
     pub drafts: Drafts,
     pub diagnostics: Diagnostics,
     pub commits: Commits,
+    pub merges: Merges,
     pub jobs: Jobs,
     pub releases: Releases,
     pub environments: Environments,
@@ -109,6 +112,7 @@ impl Domain {
             drafts: Drafts::new(core.clone()),
             diagnostics: Diagnostics::new(core.clone()),
             commits: Commits::new(core.clone()),
+            merges: Merges::new(core.clone()),
             jobs: Jobs::new(core.clone()),
             releases: Releases::new(core.clone()),
             environments: Environments::new(core.clone()),

@@ -105,6 +105,29 @@ impl Releases {
         Ok(Page { items, next: page.next.map(|sort| sort.trim_start_matches(keys::RELEASE).to_owned()) })
     }
 
+    /// Whether a release was made of the commit.
+    pub(crate) async fn has(&self, project: &ProjectId, commit: &str) -> Result<bool> {
+        let mut range = RangeQuery {
+            partition: keys::partition(project),
+            prefix: keys::RELEASE.into(),
+            descending: true,
+            limit: crate::PAGE_MAX,
+            ..RangeQuery::default()
+        };
+        loop {
+            let page = self.core.ports.records.query(range.clone()).await?;
+            for record in &page.records {
+                if crate::core::decode::<ReleaseRecord>(record)?.release.commit == commit {
+                    return Ok(true);
+                }
+            }
+            match page.next {
+                Some(next) => range.after = Some(next),
+                None => return Ok(false),
+            }
+        }
+    }
+
     /// A URL that downloads an artifact of the project, good for five minutes.
     pub async fn artifact_url(&self, caller: &Caller, project: &str, digest: &str) -> Result<Presigned> {
         let project = self.core.project(caller, project, Permission::ReadFiles).await?;

@@ -56,8 +56,8 @@ pub(crate) fn parse_path(field: &'static str, raw: &str) -> Result<RepoPath> {
 }
 
 /// A path that a push may have brought, to be read.
-pub(crate) fn existing_path(raw: &str) -> Result<RepoPath> {
-    RepoPath::existing(raw).map_err(|_| Error::invalid_path("path", "The path is not one that a repository can hold."))
+pub(crate) fn existing_path(field: &'static str, raw: &str) -> Result<RepoPath> {
+    RepoPath::existing(raw).map_err(|_| Error::invalid_path(field, "The path is not one that a repository can hold."))
 }
 
 impl Repository {
@@ -128,7 +128,7 @@ impl Repository {
         query: &PageQuery,
     ) -> Result<Tree> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        let path = if path.is_empty() { None } else { Some(existing_path(path)?) };
+        let path = if path.is_empty() { None } else { Some(existing_path("path", path)?) };
         let after = query.after("", |raw| !raw.contains(['/', '\0']))?;
         let commit = resolve(&self.core, &project.id, reference).await?;
         let page =
@@ -139,7 +139,7 @@ impl Repository {
     /// A file, or the text of a symlink (never what it points at).
     pub async fn file(&self, caller: &Caller, project: &str, reference: &str, path: &str) -> Result<File> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        let path = existing_path(path)?;
+        let path = existing_path("path", path)?;
         let commit = resolve(&self.core, &project.id, reference).await?;
         let file = self.core.git.file(&project.repository()?, commit, &path).await;
         let file = file.map_err(|e| Error::git(e, "file", "path"))?;
@@ -161,7 +161,7 @@ impl Repository {
         query: &PageQuery,
     ) -> Result<LogPage> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        let path = path.map(existing_path).transpose()?;
+        let path = path.map(|path| existing_path("path", path)).transpose()?;
         let after =
             query.after.as_deref().map(|raw| Oid::parse(raw).map_err(|_| Error::invalid_cursor())).transpose()?;
         let from = resolve(&self.core, &project.id, reference).await?;
@@ -239,7 +239,7 @@ impl Repository {
 
     /// For the worker: one file of a commit.
     pub async fn read(&self, project: &ProjectId, commit: Oid, path: &str) -> Result<File> {
-        let file = self.core.git.file(&projects::repository(project)?, commit, &existing_path(path)?).await;
+        let file = self.core.git.file(&projects::repository(project)?, commit, &existing_path("path", path)?).await;
         file.map_err(|e| Error::git(e, "file", "path"))
     }
 }

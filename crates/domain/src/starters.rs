@@ -104,6 +104,7 @@ pub(crate) async fn first_commit(
         committer: author,
         message: "Start the project\n".into(),
         changes: changes.collect(),
+        amend: false,
         push_id: core.ulid(),
     };
     let repository = crate::projects::repository(&project.id)?;

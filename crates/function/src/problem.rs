@@ -39,6 +39,8 @@ pub(crate) struct Rest {
     pub lfs: bool,
     /// For the log alone.
     pub cause: Option<String>,
+    /// Members beside those that every problem has (RFC 9457, section 3.2).
+    pub members: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The wire form of a [`Problem`].
@@ -81,6 +83,13 @@ impl Problem {
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// Adds a member that this kind of problem has.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: serde_json::Value) -> Self {
+        self.rest.members.insert(name.to_owned(), value);
         self
     }
 
@@ -151,7 +160,11 @@ impl Problem {
             field: self.field.clone(),
             request_id: request_id.map(ToOwned::to_owned),
         };
-        let body = serde_json::to_vec(&view).expect("a problem has only strings and numbers");
+        let mut body = serde_json::to_value(&view).expect("a problem has only strings and numbers");
+        if let Some(body) = body.as_object_mut() {
+            body.extend(self.rest.members.clone());
+        }
+        let body = body.to_string();
         let mut response = (self.status, body).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response

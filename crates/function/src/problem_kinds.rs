@@ -38,6 +38,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
     }
 
+    /// A merge that needs a person; `conflicts` tells where.
+    pub fn merge_conflict(conflicts: serde_json::Value) -> Self {
+        let detail = "Both sides changed the same things: send resolutions for the conflicts.";
+        Self::new(StatusCode::CONFLICT, "merge-conflict", "Merge conflict", detail).with("conflicts", conflicts)
+    }
+
     pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", "Precondition failed", detail)
     }

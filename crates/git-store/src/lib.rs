@@ -11,12 +11,17 @@
 
 mod bitmap;
 mod cache;
+mod changes;
 mod compact;
 mod edit;
 mod error;
 mod filter;
+mod folder;
 mod fsck;
 pub mod http;
+mod lines;
+mod merge;
+mod merging;
 mod model;
 mod names;
 mod objects;
@@ -31,12 +36,18 @@ mod reach;
 mod read;
 mod reading;
 mod record;
+mod renames;
+mod scratch;
 mod shallow;
 mod store;
 mod walk;
 
 pub use compact::Compacted;
 pub use error::{Error, Result};
+pub use merge::{
+    Conflict, ConflictHunk, ConflictReason, ConflictSide, MergeKind, MergeOutcome, MergePreview, MergeRequest,
+    PickRequest, Resolution, ResolutionTake,
+};
 pub use model::{
     Commit, CommitFiles, Diff, EntryKind, File, FileChange, FileDiff, FileMatches, FileMode, FileStatus, Head,
     LineMatch, LogPage, LogQuery, PathsPage, Ref, RefUpdate, Signature, TreeEntry, TreePage, Usage,

@@ -189,6 +189,12 @@ impl FileMode {
 pub enum FileChange {
     /// `mode: None` keeps the mode of the file that is there.
     Put { path: RepoPath, bytes: Bytes, mode: Option<FileMode> },
+    /// As `Put`, of a file that is not there yet; `Error::Conflict` when it is.
+    Create { path: RepoPath, bytes: Bytes, mode: Option<FileMode> },
+    /// As `Put`, of a file that is there; `Error::NotFound` when it is not.
+    Update { path: RepoPath, bytes: Bytes, mode: Option<FileMode> },
+    /// Makes a file executable or plain.
+    SetMode { path: RepoPath, mode: FileMode },
     /// A file, or a folder with all it holds. `Error::NotFound` when there is none.
     Delete { path: RepoPath },
     /// A file or folder. `Error::Conflict` when something is at `to`.
@@ -205,6 +211,9 @@ pub struct CommitFiles {
     pub committer: Signature,
     pub message: String,
     pub changes: Vec<FileChange>,
+    /// The commit takes the place of the one at `expected_head`: its parents, its author, and its files with the
+    /// changes.
+    pub amend: bool,
     /// Names this attempt: asked again with the same id, the commit made the first time is the answer.
     pub push_id: String,
 }

@@ -13,7 +13,7 @@ pub(crate) use index::PackIndex;
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use reader::Kind;
 pub(crate) use set::PackSet;
-pub(crate) use write::PackWriter;
+pub(crate) use write::{PackWriter, object_id};
 
 /// Limits of one push. They hold before memory is taken.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ pub(crate) fn commit(objects: &Objects, oid: &Oid) -> Result<Commit> {
     parse_commit(*oid, &bytes).ok_or_else(|| Error::Corrupt(format!("commit {oid}")))
 }
 
-fn parse_commit(oid: Oid, bytes: &[u8]) -> Option<Commit> {
+pub(crate) fn parse_commit(oid: Oid, bytes: &[u8]) -> Option<Commit> {
     let end = bytes.windows(2).position(|pair| pair == b"\n\n");
     let (head, message) = end.map_or((bytes, &b""[..]), |at| (&bytes[..at], &bytes[at + 2..]));
     let (mut tree, mut parents, mut author, mut committer) = (None, Vec::new(), None, None);

@@ -22,6 +22,7 @@ pub fn request(head: Option<Oid>, n: usize) -> CommitFiles {
         committer: who,
         message: format!("commit {n}"),
         changes: vec![FileChange::Put { path, bytes: Bytes::from(format!("{n}")), mode: None }],
+        amend: false,
         push_id: format!("push-{n}"),
     }
 }

@@ -10,6 +10,7 @@ mod histories;
 mod hostile;
 mod linear;
 mod machine;
+mod merging;
 mod raw;
 mod reading;
 mod searching;

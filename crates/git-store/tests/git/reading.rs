@@ -30,6 +30,7 @@ fn request(head: Option<Oid>, push_id: &str, changes: Vec<FileChange>) -> Commit
         committer: person(),
         message: format!("change {push_id}"),
         changes,
+        amend: false,
         push_id: push_id.into(),
     }
 }
