@@ -2,9 +2,12 @@
 
 use cloud::Access::{
     self, CancelDeploys, CheckRecords, DeleteBlobs, DeleteLogs, DeleteRecords, DeleteStacks, DeployStacks,
-    DescribeStacks, GetRecords, ListBlobs, PutRecords, QueryRecords, ReachTargets, ReadBlobs, SendJobs, WriteBlobs,
-    WriteLogs,
+    DescribeStacks, GetRecords, InvokeBuilds, ListBlobs, PutRecords, QueryRecords, ReachTargets, ReadBlobs, SendJobs,
+    WriteBlobs, WriteLogs,
 };
+
+/// The build functions write their own log, as every function does, and may do nothing else.
+pub const BUILD_ACCESS: &[Access] = &[];
 
 /// It checks out what it builds, keeps dependencies, stores artifacts, deploys, and removes what deleted projects leave.
 pub const ACCESS: &[Access] = &[
@@ -25,6 +28,10 @@ pub const ACCESS: &[Access] = &[
     WriteBlobs("cache/*"),
     DeleteBlobs("cache/*"),
     ListBlobs("cache/*"),
+    ReadBlobs("builds/*"),
+    WriteBlobs("builds/*"),
+    DeleteBlobs("builds/*"),
+    InvokeBuilds,
     WriteLogs,
     DeleteLogs,
     SendJobs,

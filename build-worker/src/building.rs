@@ -10,7 +10,7 @@ use git_store::Oid;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
-use crate::build::{BuildError, Package, PackageKind, Request};
+use crate::build::{BuildError, Package, PackageKind, Plan, Request};
 use crate::smudge;
 use crate::source::Commit;
 use crate::worker::{Run, Stop};
@@ -49,12 +49,14 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     run.progress("build", 0, None, "Building").await;
     let scratch = folder.path().join("scratch");
     tokio::fs::create_dir(&scratch).await.map_err(platform)?;
+    let (plan, attempt) = (Plan::of(&app), run.id());
     let request = Request {
         root: &checkout,
         base: &checkout.join(&source.folder),
-        app: &app,
+        plan: &plan,
         scratch: &scratch,
         project: run.lease.project.as_str(),
+        run: &attempt,
         blobs: Some(domain.blobs().clone()),
     };
     let built = builder.build(&request, &run.output).await.map_err(stopped)?;
@@ -118,6 +120,7 @@ fn stopped(error: BuildError) -> Stop {
         BuildError::Stopped => Stop::Cancelled,
         BuildError::Failed(text) => Stop::failed(text),
         BuildError::Io { source, .. } => platform(source),
+        BuildError::Cloud(error) => Stop::Platform(error.into()),
     }
 }
 

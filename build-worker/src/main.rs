@@ -1,23 +1,28 @@
-//! The build worker on Lambda.
+//! The build worker on Lambda, and, with the area `build`, the functions that run users' build steps.
 
-use std::collections::BTreeMap;
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod serving;
+mod transfers;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use build_worker::Worker;
-use build_worker::build::{Builder, BuilderSettings};
-use cloud::Grants;
+use build_worker::apart::{self, AnswerStream, BuildFunctions, BuiltApart};
+use build_worker::build::{Build, Family};
+use cloud::{Grants, Ports};
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
 use function::{App, Config, Places, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use sandbox::{Sandbox, SandboxSettings, Tools, Unavailable};
 use serde_json::Value;
 
 /// Ends a job before Lambda ends the function (15 minutes).
 const JOB_MAX: Duration = Duration::from_secs(14 * 60);
-/// Where programs lie in Lambda and its layers.
-const SEARCH_PATH: &str = "/opt/bin:/var/lang/bin:/usr/local/bin:/usr/bin:/bin";
+/// A build ends before its job does.
+const BUILD_MAX: Duration = Duration::from_secs(13 * 60);
 
 fn main() -> Result<(), Error> {
     // The sandbox starts this program again as the first process inside, which has a runtime of its own.
@@ -28,6 +33,13 @@ fn main() -> Result<(), Error> {
 async fn serve() -> Result<(), Error> {
     let config = Config::from_environment()?;
     trace::init(config.log_level, trace::Format::Json);
+    match config.area.as_deref() {
+        Some(apart::AREA) => serving::serve().await,
+        _ => work(config).await,
+    }
+}
+
+async fn work(config: Config) -> Result<(), Error> {
     let aws = Aws::on_first_use();
     let ports = aws.ports(&PortsSettings {
         table: config.table_name.clone(),
@@ -45,29 +57,42 @@ async fn serve() -> Result<(), Error> {
         pack_cache: PathBuf::from("/tmp/packs"),
         pack_cache_max: 256 * 1024 * 1024,
     };
-    let app = App::assemble(config, ports, places, Grants::only(build_worker::ACCESS))?;
-    let worker = &Worker {
-        domain: app.domain,
-        builder: builder().map_err(|unavailable| unavailable.to_string()),
-        work: PathBuf::from("/tmp"),
-        job_max: JOB_MAX,
-    };
+    let grants = Grants::only(build_worker::ACCESS);
+    let builder = builder(&aws, &config, &ports.limited_to(grants));
+    let app = App::assemble(config, ports, places, grants)?;
+    let worker = &Worker { domain: app.domain, builder, work: PathBuf::from("/tmp"), job_max: JOB_MAX };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         Ok::<_, Error>(build_worker::handle(worker, event.payload).await)
     }))
     .await
 }
 
-/// What Lambda lets a function use to keep users' code apart from its own.
-fn builder() -> Result<Builder, Unavailable> {
-    let sandbox = Sandbox::detect(SandboxSettings {
-        init_program: PathBuf::from("/proc/self/exe").canonicalize().unwrap_or_default(),
-        ..SandboxSettings::default()
-    })?;
-    Ok(Builder::new(BuilderSettings {
-        sandbox,
-        tools: Tools::new(SEARCH_PATH),
-        cache: PathBuf::from("/tmp/cache"),
-        environment: BTreeMap::new(),
-    }))
+/// Users' code never runs in this process's reach: here are the platform's credentials.
+fn builder(aws: &Aws, config: &Config, ports: &Ports) -> Result<Arc<dyn Build>, String> {
+    let unset = |name: &str| format!("builds run in functions apart, and {name} names none");
+    let functions = Functions {
+        aws: aws.clone(),
+        node: config.build_node_function.clone().ok_or_else(|| unset("BUILD_NODE_FUNCTION"))?,
+        python: config.build_python_function.clone().ok_or_else(|| unset("BUILD_PYTHON_FUNCTION"))?,
+    };
+    let blobs = ports.blobs.clone();
+    Ok(Arc::new(BuiltApart { functions: Arc::new(functions), blobs, time: BUILD_MAX }))
+}
+
+/// The functions of the template.
+struct Functions {
+    aws: Aws,
+    node: String,
+    python: String,
+}
+
+#[async_trait::async_trait]
+impl BuildFunctions for Functions {
+    async fn call(&self, family: Family, tenant: &str, order: bytes::Bytes) -> cloud::Result<AnswerStream> {
+        let name = match family {
+            Family::Node => &self.node,
+            Family::Python => &self.python,
+        };
+        self.aws.tenant_function(name).invoke(tenant, order).await
+    }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::build::{Builder, Output, cache};
+use crate::build::{Build, Output, cache};
 use crate::log::JobLog;
 use crate::{building, deploying};
 
@@ -21,7 +21,7 @@ use crate::{building, deploying};
 pub struct Worker {
     pub domain: Arc<Domain>,
     /// `Err` says why users' code cannot be run here.
-    pub builder: Result<Builder, String>,
+    pub builder: Result<Arc<dyn Build>, String>,
     /// A folder for checkouts and packages.
     pub work: PathBuf,
     /// Longest run of one job; shorter than the function's own timeout.
@@ -67,6 +67,11 @@ pub(crate) struct Applying {
 }
 
 impl Run<'_> {
+    /// Names this attempt among all others.
+    pub fn id(&self) -> String {
+        format!("{}/{}-{}", self.lease.project, self.job.id, self.lease.id)
+    }
+
     /// A line for people in the job's log.
     pub async fn say(&self, line: impl Into<String>) {
         self.output.line(line).await;
@@ -174,15 +179,21 @@ impl Worker {
     async fn run(&self, job: &Job, lease: &Lease) -> domain::Result<()> {
         tracing::info!(project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job begins");
         let cancel = CancellationToken::new();
-        let mask = self.builder.as_ref().map(Builder::mask).unwrap_or_default();
+        let mask = self.builder.as_ref().map(|builder| builder.mask()).unwrap_or_default();
         let (log, lines) = JobLog::start(self.domain.clone(), lease.clone(), mask);
         let output = Output { lines, stop: cancel.clone() };
         let run = Run { worker: self, job, lease, output, applying: Mutex::new(None) };
-        let ended = tokio::select! {
+        let (ended, dropped) = tokio::select! {
             // Boxed: a deploy is a deep future.
-            ended = Box::pin(self.work(&run)) => ended,
-            ended = self.watch(&run, &cancel) => ended,
+            ended = Box::pin(self.work(&run)) => (ended, false),
+            ended = self.watch(&run, &cancel) => (ended, true),
         };
+        if let (true, Ok(builder)) = (dropped, &self.builder)
+            && matches!(job.kind, JobKind::Build | JobKind::Deploy { .. })
+            && run.applying().is_none()
+        {
+            builder.abandon(&run.id()).await;
+        }
         if matches!(ended, Ended::As(Outcome::Cancelled)) {
             run.undo().await;
         }

@@ -6,9 +6,9 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
 
-use build_worker::build::{BuildError, Builder, BuilderSettings, Built, Output, Request};
+use build_worker::build::{Build, BuildError, Builder, BuilderSettings, Built, Output, Plan, Request, Target};
 use libtest_mimic::{Arguments, Failed, Trial};
-use sam::{AccountNames, App, Resolve, Template};
+use sam::{AccountNames, Resolve, Template};
 use sandbox::{Sandbox, SandboxSettings, Tools};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ impl Bench {
         fs::write(path, content).unwrap();
     }
 
-    fn app(&self, resources: &str) -> App {
+    fn plan(&self, resources: &str) -> Plan {
         let names = AccountNames {
             stack: "s".into(),
             region: "r".into(),
@@ -69,7 +69,7 @@ impl Bench {
             site_scheme: String::new(),
         };
         let template = Template::parse(&format!("Resources:\n{resources}")).unwrap();
-        sam::resolve(&template, &Resolve { parameters: BTreeMap::new(), names: &names }).unwrap()
+        Plan::of(&sam::resolve(&template, &Resolve { parameters: BTreeMap::new(), names: &names }).unwrap())
     }
 
     fn builder(&self) -> Builder {
@@ -83,12 +83,13 @@ impl Bench {
             tools: Tools::new(&std::env::var("PATH").unwrap()),
             cache: self.path("cache"),
             environment: BTreeMap::new(),
+            target: Target::Machine,
         })
     }
 
     /// Builds, and gives the log; `stop_at` stops the build when a line has that text.
     fn build(&self, resources: &str, project: &str, stop_at: Option<&str>) -> (Result<Built, BuildError>, Vec<String>) {
-        let app = self.app(resources);
+        let plan = self.plan(resources);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let scratch = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         runtime.block_on(async {
@@ -107,7 +108,8 @@ impl Bench {
                 log
             });
             let root = self.path("checkout");
-            let request = Request { root: &root, base: &root, app: &app, scratch: &scratch, project, blobs: None };
+            let request =
+                Request { root: &root, base: &root, plan: &plan, scratch: &scratch, project, run: "r", blobs: None };
             let built = self.builder().build(&request, &output).await;
             drop(output);
             (built, log.await.unwrap())

@@ -45,6 +45,7 @@ const EVERY: &[Access] = &[
     Access::DeleteStacks,
     Access::InvokeStacks,
     Access::StackCredentials,
+    Access::InvokeBuilds,
 ];
 
 fn template() -> Value {
@@ -56,6 +57,7 @@ fn template() -> Value {
 fn declared(folder: &str, area: Option<&str>) -> &'static [Access] {
     match (folder, area) {
         ("authorizer", _) => authorizer::ACCESS,
+        ("build-worker", Some(build_worker::apart::AREA)) => build_worker::BUILD_ACCESS,
         ("build-worker", _) => build_worker::ACCESS,
         ("api", Some(area)) => area.parse::<api::Area>().unwrap().access(),
         ("websocket", Some(area)) => area.parse::<websocket::Area>().unwrap().access(),
@@ -88,7 +90,10 @@ fn resource(on: On) -> Value {
         On::SamTransform => json!({ "Fn::Sub":
             "arn:${AWS::Partition}:cloudformation:${AWS::Region}:aws:transform/Serverless-2016-10-31" }),
         On::DeployRole => arn("AppDeployRole"),
-        On::AppRoles => json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/workroom-app-*" }),
+        On::AppBuckets => json!({ "Fn::Sub": "arn:${AWS::Partition}:s3:::workroom-app-*" }),
+        On::PeopleRole => arn("AppPeopleRole"),
+        On::BuildNode => arn("BuildNodeFunction"),
+        On::BuildPython => arn("BuildPythonFunction"),
         On::TargetRoles => json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::*:role/*" }),
     }
 }
@@ -126,6 +131,30 @@ fn given(function: &Value) -> BTreeSet<String> {
         }
     }
     all
+}
+
+/// Where users' code runs, it can at most write the function's log: by the role, and by nothing that SAM adds to one.
+#[test]
+fn what_runs_users_builds_may_write_its_own_log_and_no_more() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let builds = |function: &&Value| function["Properties"]["Environment"]["Variables"]["AREA"] == "build";
+    let mut logs = Vec::new();
+    for function in resources.values().filter(builds) {
+        let properties = &function["Properties"];
+        assert_eq!(plain(&properties["Role"]), json!({ "Fn::GetAtt": ["BuildRole", "Arn"] }));
+        assert!(properties["Policies"].is_null() && properties["Tracing"] == "PassThrough", "{properties}");
+        assert_eq!(properties["TenancyConfig"]["TenantIsolationMode"], "PER_TENANT");
+        let group = properties["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap();
+        logs.push(json!({ "Fn::GetAtt": [group, "Arn"] }));
+    }
+    assert_eq!(logs.len(), 2);
+    let policies = resources["BuildRole"]["Properties"]["Policies"].as_array().unwrap();
+    assert!(resources["BuildRole"]["Properties"]["ManagedPolicyArns"].is_null());
+    let [policy] = policies.as_slice() else { panic!("one policy, not {policies:?}") };
+    let [statement] = policy["PolicyDocument"]["Statement"].as_array().unwrap().as_slice() else { panic!("{policy}") };
+    assert_eq!(statement["Action"], json!(["logs:CreateLogStream", "logs:PutLogEvents"]));
+    assert_eq!(several(&statement["Resource"]).iter().map(plain).collect::<Vec<_>>(), logs);
 }
 
 #[test]

@@ -179,6 +179,10 @@ fn adapted(packages: &Path, endpoint: &str) -> Result<String> {
     // It streams no answers.
     replace(&mut text, ", ResponseTransferMode: RESPONSE_STREAM, TimeoutInMillis: 900000", "")?;
     replace(&mut text, "RESPONSE_TRANSFER_MODE: STREAM", "RESPONSE_TRANSFER_MODE: BUFFERED")?;
+    // It runs its own Node and Python instead of the programs of the functions that wrap these.
+    for runtime in ["nodejs24.x", "python3.13"] {
+        replace(&mut text, &format!("Runtime: {runtime}\n"), "Runtime: provided.al2023\n")?;
+    }
     // It has no CodeDeploy.
     remove(&mut text, "    DeploymentPreference:\n", "    Environment:\n")?;
     // No name server knows its APIs; it serves them by path.

@@ -18,7 +18,7 @@ use self::distant::Distant;
 use super::copy::{self, blocking};
 use super::{BuildError, Builder};
 
-pub use self::distant::forget;
+pub use self::distant::{ENTRY_BYTES_MAX, entries, entry_key, forget, trim};
 
 /// Most entries that are kept for a project, on each level; the oldest go first.
 const ENTRIES_MAX: usize = 20;

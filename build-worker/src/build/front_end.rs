@@ -1,14 +1,35 @@
 //! The static front end: a folder with a page, or one whose `npm run build` makes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::node::Manifest;
+use super::node::{Manifest, Purpose};
 use super::{BuildError, Builder, Output, Request, copy};
 
 /// Where a front end is looked for, beside the template, in this order.
 const FOLDERS: [&str; 6] = ["frontend", "web", "client", "site", "public", "static"];
 /// Where its build leaves files, in this order.
 const RESULTS: [&str; 3] = ["dist", "build", "out"];
+
+/// What kind of front end lies in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Its own `npm run build` makes it.
+    Built,
+    /// Files that are taken as they are.
+    Plain,
+    Absent,
+}
+
+/// Looks where the front end is looked for; which kind it is counts only for where it is built.
+pub fn kind(base: &Path) -> Kind {
+    let folders = FOLDERS.iter().map(|name| base.join(name)).filter(|folder| folder.is_dir());
+    folders.fold(Kind::Absent, |found, folder| match found {
+        Kind::Built => Kind::Built,
+        _ if folder.join("package.json").exists() => Kind::Built,
+        _ if folder.join("index.html").is_file() => Kind::Plain,
+        found => found,
+    })
+}
 
 impl Builder {
     /// The folder of finished files; `None` when the repository has no front end.
@@ -31,7 +52,7 @@ impl Builder {
                     // What the repository has there is not what the build makes.
                     let _ = std::fs::remove_dir_all(work.join(result));
                 }
-                self.install_node(request.owner(), &work, &manifest, false, output).await?;
+                self.install_node(request.owner(), &work, &manifest, Purpose::Here, output).await?;
                 self.npm(&["run", "build"], &work, std::path::Path::new(""), true, output).await?;
                 return made(&work).map(Some);
             }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sam::{BuildMetadata, Code, Function, Layer};
+use sam::{BuildMetadata, Code};
 use sandbox::Mount;
 
-use super::node::Manifest;
+use super::node::{Manifest, Purpose};
 use super::program::Program;
-use super::{BuildError, Builder, Built, Output, Package, PackageKind, Request, copy, package};
+use super::{
+    BuildError, Builder, Built, Output, Package, PackageKind, PlannedFunction, PlannedLayer, Request, Target, copy,
+    package,
+};
 
 impl Builder {
     pub(super) async fn build_functions(
@@ -19,7 +22,7 @@ impl Builder {
     ) -> Result<(), BuildError> {
         // Functions of one folder that differ in nothing that a builder sees share their package.
         let mut same: BTreeMap<String, Package> = BTreeMap::new();
-        for function in request.app.functions.values() {
+        for function in &request.plan.functions {
             output.check()?;
             let likeness = likeness(function);
             let package = match likeness.as_ref().and_then(|likeness| same.get(likeness)) {
@@ -29,7 +32,7 @@ impl Builder {
                     self.build_function(request, function, output).await?
                 }
             };
-            built.notes.extend(note(function));
+            built.notes.extend(self.note(function));
             same.extend(likeness.map(|likeness| (likeness, package.clone())));
             built.packages.push(package);
         }
@@ -39,7 +42,7 @@ impl Builder {
     async fn build_function(
         &self,
         request: &Request<'_>,
-        function: &Function,
+        function: &PlannedFunction,
         output: &Output,
     ) -> Result<Package, BuildError> {
         let id = function.logical_id.as_str();
@@ -59,7 +62,8 @@ impl Builder {
         }
         let method = function.build.method.as_deref();
         let wanted = method.unwrap_or(&function.runtime);
-        let what = Folder { id, source: &source, target: &target, wanted, metadata: &function.build };
+        let architecture = &function.architecture;
+        let what = Folder { id, source: &source, target: &target, wanted, architecture, metadata: &function.build };
         self.build_folder(request, &what, output).await?;
         if function.runtime.starts_with("provided") && !target.join("bootstrap").exists() {
             return Err(BuildError::failed(format!(
@@ -76,7 +80,7 @@ impl Builder {
         output: &Output,
         built: &mut Built,
     ) -> Result<(), BuildError> {
-        for layer in request.app.layers.values() {
+        for layer in &request.plan.layers {
             output.check()?;
             output.line(format!("Building the layer {}", layer.logical_id)).await;
             built.packages.push(self.build_layer(request, layer, output).await?);
@@ -85,7 +89,12 @@ impl Builder {
     }
 
     /// A layer without a method is its folder; with a runtime as method its packages lie where that runtime looks.
-    async fn build_layer(&self, request: &Request<'_>, layer: &Layer, output: &Output) -> Result<Package, BuildError> {
+    async fn build_layer(
+        &self,
+        request: &Request<'_>,
+        layer: &PlannedLayer,
+        output: &Output,
+    ) -> Result<Package, BuildError> {
         let id = layer.logical_id.as_str();
         let Code::Path(path) = &layer.content else {
             return Err(BuildError::failed(format!("{id}: a layer comes from a folder")));
@@ -103,7 +112,8 @@ impl Builder {
         };
         make(&below)?;
         let wanted = method.unwrap_or("copy");
-        let what = Folder { id, source: &source, target: &below, wanted, metadata: &layer.build };
+        let architecture = &layer.architecture;
+        let what = Folder { id, source: &source, target: &below, wanted, architecture, metadata: &layer.build };
         self.build_folder(request, &what, output).await?;
         package::pack(id, PackageKind::Layer, target, request.scratch).await
     }
@@ -119,13 +129,14 @@ impl Builder {
                 self.bundle(request.owner(), &work, &target, &what.metadata.properties, output).await
             }
             wanted if wanted.starts_with("python") => {
-                self.install_python(request.owner(), wanted, &source, &target, output).await?;
+                self.install_python(request.owner(), wanted, what.architecture, &source, &target, output).await?;
                 copy::folder(source, target, false).await
             }
             wanted if wanted.starts_with("nodejs") => match Manifest::read(&source)? {
                 Some(manifest) => {
                     copy::folder(source, target.clone(), false).await?;
-                    self.install_node(request.owner(), &target, &manifest, true, output).await
+                    self.install_node(request.owner(), &target, &manifest, Purpose::Package(what.architecture), output)
+                        .await
                 }
                 // Packages that lie in the repository are all there is.
                 None => copy::folder(source, target, true).await,
@@ -143,6 +154,13 @@ impl Builder {
 
     /// `BuildMethod: makefile`: `make build-{LogicalId}` with ARTIFACTS_DIR (AWS SAM Developer Guide, custom runtimes).
     async fn make(&self, request: &Request<'_>, what: &Folder<'_>, output: &Output) -> Result<(), BuildError> {
+        if self.settings.target == Target::Lambda {
+            return Err(BuildError::failed(format!(
+                "{}: `BuildMethod: makefile` is not built on AWS, where builds have neither make nor compilers: build the \
+                 package elsewhere, for example in a workflow, and commit it as a zip that `CodeUri` names",
+                what.id
+            )));
+        }
         let make = self.settings.tools.find("make").and_then(|path| path.canonicalize().ok());
         let make = make.ok_or_else(|| BuildError::failed("make is not installed on this machine"))?;
         let work = request.scratch.join(format!("{}.work", what.id));
@@ -185,6 +203,7 @@ struct Folder<'a> {
     target: &'a Path,
     /// A build method or a runtime.
     wanted: &'a str,
+    architecture: &'a str,
     metadata: &'a BuildMetadata,
 }
 
@@ -193,25 +212,23 @@ fn make(folder: &PathBuf) -> Result<(), BuildError> {
 }
 
 /// What decides about a function's package; `None` when its own id does.
-fn likeness(function: &Function) -> Option<String> {
+fn likeness(function: &PlannedFunction) -> Option<String> {
     let Code::Path(path) = &function.code else { return None };
     let method = function.build.method.as_deref().unwrap_or_default();
     let own = method == "makefile";
-    (!own)
-        .then(|| format!("{path}|{}|{method}|{}|{}", function.runtime, function.build.properties, function.build.skip))
+    let PlannedFunction { runtime, architecture, build, .. } = function;
+    (!own).then(|| format!("{path}|{runtime}|{architecture}|{method}|{}|{}", build.properties, build.skip))
 }
 
-fn note(function: &Function) -> Option<String> {
-    let id = &function.logical_id;
-    let foreign = function
-        .architectures
-        .iter()
-        .any(|name| name != std::env::consts::ARCH && !(name == "arm64" && std::env::consts::ARCH == "aarch64"));
-    foreign.then(|| {
-        format!(
-            "{id}: packages with machine code are built for this machine ({}), not for {}",
-            std::env::consts::ARCH,
-            function.architectures.join(", ")
-        )
-    })
+impl Builder {
+    fn note(&self, function: &PlannedFunction) -> Option<String> {
+        let (id, architecture) = (&function.logical_id, &function.architecture);
+        let own = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
+        (self.settings.target == Target::Machine && architecture != own).then(|| {
+            format!(
+                "{id}: packages with machine code are built for this machine ({}), not for {architecture}",
+                std::env::consts::ARCH
+            )
+        })
+    }
 }

@@ -10,6 +10,7 @@ mod front_end;
 mod functions;
 mod node;
 mod package;
+mod plan;
 mod program;
 mod python;
 mod unpack;
@@ -18,15 +19,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use cloud::Sha256Digest;
-use sam::App;
 use sandbox::{Sandbox, Tools};
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::mask::Mask;
 
 pub use archive::{ArchiveError, check_zip};
+pub use package::{Archive, archive};
+pub use plan::{Family, Plan, PlannedFunction, PlannedLayer};
+pub use unpack::unpack;
+
+pub(crate) use copy::blocking;
 
 /// What builds use of this machine.
 #[derive(Clone)]
@@ -37,6 +44,16 @@ pub struct BuilderSettings {
     pub cache: PathBuf,
     /// Variables that every build gets: addresses of package registries, and no keys of the platform.
     pub environment: BTreeMap<String, String>,
+    pub target: Target,
+}
+
+/// Where packages with machine code are going to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// On this machine, with the interpreters that it has.
+    Machine,
+    /// On Lambda: each function's own runtime and architecture.
+    Lambda,
 }
 
 /// Why a build made nothing.
@@ -53,6 +70,9 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// The platform's own trouble: the same again may succeed.
+    #[error(transparent)]
+    Cloud(#[from] cloud::Error),
 }
 
 impl BuildError {
@@ -90,11 +110,13 @@ pub struct Request<'a> {
     pub root: &'a Path,
     /// The folder of the template, within the checkout.
     pub base: &'a Path,
-    pub app: &'a App,
+    pub plan: &'a Plan,
     /// An empty folder for intermediate files and packages.
     pub scratch: &'a Path,
     /// Keeps projects' caches apart.
     pub project: &'a str,
+    /// Names this attempt among all others: letters, digits, `-`, `_` and `/`.
+    pub run: &'a str,
     /// Where dependencies are kept for every worker; `None` keeps them on this disk alone.
     pub blobs: Option<Arc<dyn cloud::Blobs>>,
 }
@@ -105,7 +127,8 @@ impl Request<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PackageKind {
     Function,
     Layer,
@@ -131,7 +154,18 @@ pub struct Built {
     pub notes: Vec<String>,
 }
 
-/// Builds functions, layers and the front end.
+/// Makes packages: here, or somewhere apart.
+#[async_trait]
+pub trait Build: Send + Sync {
+    /// What must not be read in the log of a build.
+    fn mask(&self) -> Mask;
+    /// Builds everything in the plan.
+    async fn build(&self, request: &Request<'_>, output: &Output) -> Result<Built, BuildError>;
+    /// Ends what a build of that run may have left running elsewhere when its future was dropped.
+    async fn abandon(&self, run: &str);
+}
+
+/// Builds functions, layers and the front end on this machine.
 #[derive(Clone)]
 pub struct Builder {
     settings: BuilderSettings,
@@ -141,17 +175,22 @@ impl Builder {
     pub fn new(settings: BuilderSettings) -> Self {
         Self { settings }
     }
+}
 
-    /// What must not be read in the log of a build.
-    pub fn mask(&self) -> Mask {
+#[async_trait]
+impl Build for Builder {
+    fn mask(&self) -> Mask {
         Mask::new(std::iter::empty(), &self.settings.environment)
     }
 
-    /// Builds everything that `request.app` has. Identical functions are built once.
-    pub async fn build(&self, request: &Request<'_>, output: &Output) -> Result<Built, BuildError> {
+    /// Identical functions are built once.
+    async fn build(&self, request: &Request<'_>, output: &Output) -> Result<Built, BuildError> {
         let mut built = Built::default();
         self.build_functions(request, output, &mut built).await?;
         self.build_layers(request, output, &mut built).await?;
+        if !request.plan.front_end {
+            return Ok(built);
+        }
         if let Some(folder) = self.build_front_end(request, output).await? {
             let package = package::pack("site", PackageKind::Site, folder, request.scratch).await?;
             output.line(format!("Front end: {} bytes", package.length)).await;
@@ -159,4 +198,7 @@ impl Builder {
         }
         Ok(built)
     }
+
+    /// A sandbox does not outlive its handle: nothing is left.
+    async fn abandon(&self, _run: &str) {}
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::cache::{Key, Owner};
 use super::program::Program;
 use super::python::read_regular;
-use super::{BuildError, Builder, Output, copy};
+use super::{BuildError, Builder, Output, Target, copy};
 
 /// The largest `package.json` and lock file read, in bytes.
 const MANIFEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -58,6 +58,15 @@ impl Manifest {
     }
 }
 
+/// What an installation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// To build something with, here.
+    Here,
+    /// To run in a function of that architecture.
+    Package(&'a str),
+}
+
 impl Builder {
     /// Installs the dependencies of `folder` into its `node_modules`: `npm ci` with a lock file, else `npm install`.
     pub(super) async fn install_node(
@@ -65,9 +74,10 @@ impl Builder {
         owner: Owner<'_>,
         folder: &Path,
         manifest: &Manifest,
-        production: bool,
+        purpose: Purpose<'_>,
         output: &Output,
     ) -> Result<(), BuildError> {
+        let production = matches!(purpose, Purpose::Package(_));
         if !manifest.needs_install(production) {
             return Ok(());
         }
@@ -76,6 +86,8 @@ impl Builder {
         if production {
             args.push("--omit=dev");
         }
+        let foreign = self.foreign(purpose);
+        args.extend(foreign.iter().map(String::as_str));
         let node = self.node()?;
         let mut key = Key::new(&format!("npm {} for {}", args.join(" "), node.version));
         for (name, content) in &manifest.files {
@@ -102,6 +114,23 @@ impl Builder {
         }
         entry.keep(&installed).await?;
         copy::folder(installed, modules, true).await
+    }
+
+    /// Flags that make npm choose packages for another architecture ("npm install", `cpu`, `os`, `libc`).
+    fn foreign(&self, purpose: Purpose<'_>) -> Vec<String> {
+        match purpose {
+            Purpose::Package(architecture) if self.is_foreign(architecture) => {
+                let cpu = if architecture == "arm64" { "arm64" } else { "x64" };
+                vec!["--os=linux".to_owned(), format!("--cpu={cpu}"), "--libc=glibc".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether packages are made for a processor that this machine has not.
+    pub(super) fn is_foreign(&self, architecture: &str) -> bool {
+        let own = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
+        self.settings.target == Target::Lambda && architecture != own
     }
 
     /// Runs npm in `below` of `workspace`.
@@ -146,7 +175,7 @@ impl Builder {
         let Some(manifest) = Manifest::read(work)? else {
             return Err(BuildError::failed("`BuildMethod: esbuild` needs a package.json beside the code"));
         };
-        self.install_node(owner, work, &manifest, false, output).await?;
+        self.install_node(owner, work, &manifest, Purpose::Here, output).await?;
         let esbuild = work.join("node_modules/esbuild/bin/esbuild");
         if !esbuild.is_file() {
             return Err(BuildError::failed(

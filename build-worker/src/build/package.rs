@@ -17,6 +17,9 @@ use super::{BuildError, Package, PackageKind};
 pub const UNPACKED_BYTES_MAX: u64 = 250 * 1024 * 1024;
 /// Most entries of a package.
 pub const ENTRIES_MAX: usize = 50_000;
+/// The most that a checkout has where it is sent away to be built (bytes), and its most files.
+const CHECKOUT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+const CHECKOUT_ENTRIES_MAX: usize = 200_000;
 /// Deepest folder.
 const DEPTH_MAX: usize = 64;
 
@@ -24,11 +27,9 @@ const DEPTH_MAX: usize = 64;
 pub async fn pack(name: &str, kind: PackageKind, folder: PathBuf, scratch: &Path) -> Result<Package, BuildError> {
     let file = scratch.join(format!("{name}.zip"));
     let target = file.clone();
-    let written = blocking(move || write(&folder, &target)).await?;
-    let (sha256, length) = written.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => BuildError::failed(format!("the package of {name}: {error}")),
-        _ => BuildError::io(format!("packing {name}"))(error),
-    })?;
+    let bounds = Bounds { bytes: UNPACKED_BYTES_MAX, entries: ENTRIES_MAX, links: Links::Within };
+    let written = blocking(move || write(&folder, &target, &bounds)).await?;
+    let (sha256, length) = written.map_err(|error| refused(&format!("the package of {name}"), error))?;
     Ok(Package { name: name.to_owned(), kind, file, sha256, length })
 }
 
@@ -43,26 +44,63 @@ pub async fn take(name: &str, kind: PackageKind, file: PathBuf) -> Result<Packag
     Ok(Package { name: name.to_owned(), kind, file, sha256, length })
 }
 
+/// A whole checkout as one file.
+#[derive(Clone, Copy, Debug)]
+pub struct Archive {
+    pub sha256: Sha256Digest,
+    pub length: u64,
+}
+
+/// Zips a checkout to `target` as it is, links that lead out included: nothing follows them.
+pub async fn archive(folder: PathBuf, target: PathBuf) -> Result<Archive, BuildError> {
+    let bounds = Bounds { bytes: CHECKOUT_BYTES_MAX, entries: CHECKOUT_ENTRIES_MAX, links: Links::Any };
+    let written = blocking(move || write(&folder, &target, &bounds)).await?;
+    let (sha256, length) = written.map_err(|error| refused("the checkout", error))?;
+    Ok(Archive { sha256, length })
+}
+
+fn refused(what: &str, error: io::Error) -> BuildError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => BuildError::failed(format!("{what}: {error}")),
+        _ => BuildError::io(format!("packing {what}"))(error),
+    }
+}
+
+/// What a zip may come to.
+struct Bounds {
+    /// Unpacked.
+    bytes: u64,
+    entries: usize,
+    links: Links,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// Only to what is in the zip.
+    Within,
+    Any,
+}
+
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-fn write(folder: &Path, target: &Path) -> io::Result<(Sha256Digest, u64)> {
+fn write(folder: &Path, target: &Path, bounds: &Bounds) -> io::Result<(Sha256Digest, u64)> {
     let mut entries = Vec::new();
-    collect(folder, &PathBuf::new(), 0, &mut entries)?;
+    collect(folder, &PathBuf::new(), 0, bounds.entries, &mut entries)?;
     entries.sort();
     let mut zip = ZipWriter::new(File::create(target)?);
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(DateTime::default());
-    let mut left = UNPACKED_BYTES_MAX;
+    let mut left = bounds.bytes;
     for path in entries {
         let name = path.to_str().ok_or_else(|| invalid(format!("the name {} is not UTF-8", path.display())))?;
         let source = folder.join(&path);
         let metadata = fs::symlink_metadata(&source)?;
         if metadata.is_symlink() {
             let to = fs::read_link(&source)?;
-            let to = to.to_str().filter(|to| stays_within(&path, Path::new(to)));
+            let to = to.to_str().filter(|to| bounds.links == Links::Any || stays_within(&path, Path::new(to)));
             let to = to.ok_or_else(|| invalid(format!("the link {name} leads out of the package")))?;
             zip.add_symlink(name, to, options)?;
             continue;
@@ -71,9 +109,7 @@ fn write(folder: &Path, target: &Path) -> io::Result<(Sha256Digest, u64)> {
         zip.start_file(name, options.unix_permissions(if executable { 0o755 } else { 0o644 }))?;
         let mut file = File::open(&source)?.take(left + 1);
         let copied = io::copy(&mut file, &mut zip)?;
-        left = left
-            .checked_sub(copied)
-            .ok_or_else(|| invalid(format!("more than {UNPACKED_BYTES_MAX} bytes unpacked")))?;
+        left = left.checked_sub(copied).ok_or_else(|| invalid(format!("more than {} bytes unpacked", bounds.bytes)))?;
     }
     zip.finish()?.flush()?;
     digest(target)
@@ -85,7 +121,7 @@ fn digest(path: &Path) -> io::Result<(Sha256Digest, u64)> {
     Ok((Sha256Digest(hasher.finalize().into()), length))
 }
 
-fn collect(root: &Path, below: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+fn collect(root: &Path, below: &Path, depth: usize, most: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
     if depth > DEPTH_MAX {
         return Err(invalid(format!("folders are nested deeper than {DEPTH_MAX}")));
     }
@@ -94,12 +130,12 @@ fn collect(root: &Path, below: &Path, depth: usize, found: &mut Vec<PathBuf>) ->
         let path = below.join(entry.file_name());
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            collect(root, &path, depth + 1, found)?;
+            collect(root, &path, depth + 1, most, found)?;
         } else if kind.is_file() || kind.is_symlink() {
             found.push(path);
         }
-        if found.len() > ENTRIES_MAX {
-            return Err(invalid(format!("more than {ENTRIES_MAX} files")));
+        if found.len() > most {
+            return Err(invalid(format!("more than {most} files")));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::cache::{Key, Owner};
 use super::program::Program;
-use super::{BuildError, Builder, Output, copy};
+use super::{BuildError, Builder, Output, Target, copy};
 
 /// The largest `requirements.txt` read, in bytes.
 const REQUIREMENTS_BYTES_MAX: u64 = 1024 * 1024;
@@ -15,6 +15,7 @@ impl Builder {
         &self,
         owner: Owner<'_>,
         runtime: &str,
+        architecture: &str,
         source: &Path,
         target: &Path,
         output: &Output,
@@ -29,7 +30,8 @@ impl Builder {
         let wanted = runtime.strip_prefix("python").filter(|version| !version.is_empty());
         let python = self.settings.tools.python(wanted);
         let python = python.ok_or_else(|| BuildError::failed("python3 is not installed on this machine"))?;
-        let mut key = Key::new(&format!("pip for {} of {runtime}", python.version));
+        let foreign = self.foreign_python(wanted, &python.version, architecture);
+        let mut key = Key::new(&format!("pip for {} of {runtime} {}", python.version, foreign.join(" ")));
         key.add("requirements.txt", &requirements);
         let entry = self.cached(owner, key);
         let cacheable = text.lines().all(stands_alone);
@@ -57,9 +59,10 @@ impl Builder {
         ];
         let args =
             args.into_iter().chain(["--root-user-action=ignore", "-r", "requirements.txt", "-t", inside.as_str()]);
+        let args = args.map(str::to_owned).chain(foreign);
         let program = Program {
             program: python.program,
-            args: args.map(str::to_owned).collect(),
+            args: args.collect(),
             mounts: python.mounts,
             workspace: workspace.path().to_owned(),
             network: true,
@@ -70,6 +73,28 @@ impl Builder {
             entry.keep(&installed).await?;
         }
         copy::folder(installed, target.to_owned(), true).await
+    }
+}
+
+impl Builder {
+    /// Flags that make pip choose wheels for another interpreter or processor than this one's ("pip install", platform
+    /// compatibility). Then nothing can be compiled: a package without such a wheel is named by pip.
+    fn foreign_python(&self, wanted: Option<&str>, own: &str, architecture: &str) -> Vec<String> {
+        let other_version = wanted.is_some_and(|wanted| !own.starts_with(&format!("{wanted}.")));
+        let foreign = self.is_foreign(architecture) || other_version && self.settings.target == Target::Lambda;
+        let (true, Some(version)) = (foreign, wanted) else { return Vec::new() };
+        let processor = if architecture == "arm64" { "aarch64" } else { "x86_64" };
+        let minor: u32 = version.rsplit('.').next().and_then(|minor| minor.parse().ok()).unwrap_or(0);
+        // Python 3.12 and later run on Amazon Linux 2023 (glibc 2.34), those before on Amazon Linux 2 (2.26).
+        let glibc = if minor >= 12 { 34 } else { 26 };
+        let platforms = (17..=glibc).rev().map(|glibc| format!("--platform=manylinux_2_{glibc}_{processor}"));
+        let named = [
+            "--only-binary=:all:".to_owned(),
+            "--implementation=cp".to_owned(),
+            format!("--python-version={version}"),
+            format!("--platform=manylinux2014_{processor}"),
+        ];
+        named.into_iter().chain(platforms).collect()
     }
 }
 

@@ -6,8 +6,9 @@
 use cloud::Access;
 
 use On::{
-    AppFunctions, AppLogs, AppObjects, AppRoles, AppStacks, Bucket, DeployRole, EventBus, JobLogs, JobQueue, LogGroups,
-    Objects, Parameters, SamTransform, Sockets, Table, TailQueue, TargetRoles,
+    AppBuckets, AppFunctions, AppLogs, AppObjects, AppStacks, Bucket, BuildNode, BuildPython, DeployRole, EventBus,
+    JobLogs, JobQueue, LogGroups, Objects, Parameters, PeopleRole, SamTransform, Sockets, Table, TailQueue,
+    TargetRoles,
 };
 
 /// The resource of an action, as the platform's template names it.
@@ -36,11 +37,16 @@ pub enum On {
     SamTransform,
     /// The role that CloudFormation makes stacks with.
     DeployRole,
-    /// The roles that people's keys come from.
-    AppRoles,
+    /// The buckets of users' apps.
+    AppBuckets,
+    /// The role that people's keys come from.
+    PeopleRole,
     /// The roles of deploy targets, in whoever's account.
     TargetRoles,
     EventBus,
+    /// The functions that run users' build steps.
+    BuildNode,
+    BuildPython,
 }
 
 /// A call of the SDK with an action that it needs. A call that needs two is there twice.
@@ -97,6 +103,9 @@ pub fn calls(access: Access) -> Vec<Call> {
             call("ssm", "put_parameter", "ssm:PutParameter", Parameters),
             call("ssm", "delete_parameter", "ssm:DeleteParameter", Parameters),
         ],
+        Access::InvokeBuilds => [BuildNode, BuildPython]
+            .map(|on| call("lambda", "invoke_with_response_stream", "lambda:InvokeFunction", on))
+            .into(),
         Access::DescribeStacks
         | Access::DeployStacks
         | Access::CancelDeploys
@@ -180,34 +189,51 @@ fn stacks(access: Access) -> Vec<Call> {
     let formation = |operation, action| call("cloudformation", operation, action, AppStacks);
     let described = formation("describe_stacks", "cloudformation:DescribeStacks");
     let listed = formation("list_stack_resources", "cloudformation:ListStackResources");
+    let told = formation("describe_stack_events", "cloudformation:DescribeStackEvents");
+    let functions = call("lambda", "get_function_configuration", "lambda:GetFunctionConfiguration", AppFunctions);
     match access {
-        Access::DescribeStacks => vec![
-            described,
-            listed,
-            call("lambda", "get_function_configuration", "lambda:GetFunctionConfiguration", AppFunctions),
-        ],
+        Access::DescribeStacks => vec![described, listed, functions],
         Access::InvokeStacks => vec![listed, call("lambda", "invoke", "lambda:InvokeFunction", AppFunctions)],
         Access::DeployStacks => {
             let mut all = vec![
-                described,
+                listed,
+                told,
+                functions,
                 formation("create_change_set", "cloudformation:CreateChangeSet"),
                 call("cloudformation", "create_change_set", "cloudformation:CreateChangeSet", SamTransform),
                 call("cloudformation", "create_change_set", "iam:PassRole", DeployRole),
                 formation("describe_change_set", "cloudformation:DescribeChangeSet"),
                 formation("execute_change_set", "cloudformation:ExecuteChangeSet"),
                 formation("delete_change_set", "cloudformation:DeleteChangeSet"),
-                formation("get_template", "cloudformation:GetTemplate"),
-                formation("describe_stack_events", "cloudformation:DescribeStackEvents"),
             ];
+            // What a failed first deploy left goes before the next.
+            all.extend(stacks(Access::DeleteStacks));
             // The front end's files go into the bucket that the stack has for them.
             all.push(call("s3", "put_object", "s3:PutObject", AppObjects));
             // A large template goes to the bucket first.
             all.extend(blobs(Access::WriteBlobs("templates/*")));
             all
         }
-        Access::CancelDeploys => vec![formation("cancel_update_stack", "cloudformation:CancelUpdateStack")],
-        Access::DeleteStacks => vec![described, formation("delete_stack", "cloudformation:DeleteStack")],
-        Access::StackCredentials => vec![call("sts", "assume_role", "sts:AssumeRole", AppRoles)],
+        Access::CancelDeploys => vec![
+            described,
+            told,
+            formation("cancel_update_stack", "cloudformation:CancelUpdateStack"),
+            formation("delete_stack", "cloudformation:DeleteStack"),
+        ],
+        // The site's bucket is emptied first, unless the template keeps it; what could not be deleted is named.
+        Access::DeleteStacks => vec![
+            described,
+            listed,
+            formation("get_template", "cloudformation:GetTemplate"),
+            formation("delete_stack", "cloudformation:DeleteStack"),
+            call("s3", "list_object_versions", "s3:ListBucketVersions", AppBuckets),
+            call("s3", "delete_objects", "s3:DeleteObject", AppObjects),
+            call("s3", "delete_objects", "s3:DeleteObjectVersion", AppObjects),
+        ],
+        Access::StackCredentials => vec![
+            call("sts", "assume_role", "sts:AssumeRole", PeopleRole),
+            call("sts", "assume_role", "sts:TagSession", PeopleRole),
+        ],
         // Session tags go with the role.
         Access::ReachTargets => vec![
             call("sts", "assume_role", "sts:AssumeRole", TargetRoles),

@@ -12,6 +12,8 @@ pub mod access;
 mod attempts;
 #[cfg(feature = "s3")]
 mod blobs;
+#[cfg(feature = "builds")]
+mod builds;
 #[cfg(feature = "events")]
 mod bus;
 #[cfg(feature = "logs")]
@@ -40,6 +42,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 #[cfg(feature = "s3")]
 pub use blobs::S3Blobs;
+#[cfg(feature = "builds")]
+pub use builds::TenantFunction;
 #[cfg(feature = "events")]
 pub use bus::EventBridgeBus;
 #[cfg(feature = "logs")]

@@ -15,7 +15,7 @@ pub struct PortsSettings {
     pub tail_queue_url: String,
     pub socket_management_url: String,
     pub parameter_prefix: String,
-    /// The role that credentials for a stack come from, with `{stack}` for the stack's name.
+    /// The role that people's credentials for a stack come from.
     pub stack_role_arn: String,
     /// The permissions boundary of every role that a stack makes.
     pub stack_boundary_arn: String,

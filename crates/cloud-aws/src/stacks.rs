@@ -42,7 +42,8 @@ const INVOKE_TIMEOUT: Duration = Duration::from_secs(28);
 pub struct StacksSettings {
     /// The platform's data bucket: packages are read from it, packaged templates are written to it.
     pub bucket: String,
-    /// The role that a person's credentials for a stack come from, with `{stack}` for the stack's name.
+    /// The role that a person's credentials for a stack come from: its policies give what carries the name in the session
+    /// tag `workroom:stack`.
     pub role_arn: String,
     /// The permissions boundary of every role that a stack makes in the platform's own account.
     pub boundary_arn: String,
@@ -68,13 +69,10 @@ impl Aws {
 /// permissions boundary knows resources by that name, so it must stay whole.
 const PHYSICAL_MAX: usize = 24;
 
-/// The stack's name in its account: `workroom-app-{name}`, or a digest in place of a long name. The tag [`NAME_TAG`]
-/// says whose it is.
+/// The stack's name in its account: `workroom-app-` and a digest. All are of one length, so that none begins as another
+/// does: policies name resources by what comes before the rest. The tag [`NAME_TAG`] says whose it is.
 fn physical(name: &StackName) -> String {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    if PREFIX.len() + name.as_str().len() <= PHYSICAL_MAX {
-        return format!("{PREFIX}{name}");
-    }
     let digest = Sha256Digest::of(name.as_str().as_bytes()).0;
     let digits = digest.iter().take(PHYSICAL_MAX - PREFIX.len());
     format!("{PREFIX}{}", digits.map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect::<String>())
@@ -162,8 +160,7 @@ impl Stacks for CloudFormationStacks {
     }
 
     async fn credentials(&self, name: &StackName, ttl: Duration) -> Result<Credentials> {
-        let role = self.settings.role_arn.replace("{stack}", &physical(name));
-        self.session.keys_for(&physical(name), &role, ttl).await
+        self.session.keys_for(&physical(name), &self.settings.role_arn, ttl).await
     }
 
     async fn cancel(&self, name: &StackName, token: &str) -> Result<()> {
@@ -203,12 +200,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_physical_name_is_short_and_each_stacks_own() {
+    fn a_physical_name_is_short_and_no_other_begins_like_it() {
         let of = |name: &str| physical(&StackName::parse(name).unwrap());
-        assert_eq!(of("shop--dev"), "workroom-app-shop--dev");
-        let long = of("a-shop-with-a-long-name--prod");
-        assert!(long.len() == PHYSICAL_MAX && long.starts_with(PREFIX), "{long}");
-        assert_ne!(long, of("a-shop-with-a-long-name--dev"));
-        assert_eq!(long, of("a-shop-with-a-long-name--prod"));
+        let names =
+            ["a--dev", "a--dev-x", "shop--dev", "a-shop-with-a-long-name--dev", "a-shop-with-a-long-name--prod"];
+        let all: std::collections::BTreeSet<String> = names.iter().map(|name| of(name)).collect();
+        assert_eq!(all.len(), names.len());
+        assert!(all.iter().all(|name| name.len() == PHYSICAL_MAX && name.starts_with(PREFIX)), "{all:?}");
+        assert_eq!(of("a--dev"), of("a--dev"));
     }
 }

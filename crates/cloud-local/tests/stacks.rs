@@ -50,8 +50,8 @@ impl Machine {
         let sandbox = Sandbox::detect(SandboxSettings {
             init_program: env!("CARGO_BIN_EXE_cloud-local-init").into(),
             hidden: vec![data.to_owned()],
-            platform_ports: vec![],
             allowed,
+            ..SandboxSettings::default()
         });
         let stacks = LocalStacks::open(LocalStacksSettings {
             store: store.clone(),

@@ -73,6 +73,8 @@ pub enum Access {
     InvokeStacks,
     /// `Stacks::credentials`
     StackCredentials,
+    /// The platform's own functions that run users' build steps. No port: one machine has a sandbox for them.
+    InvokeBuilds,
 }
 
 impl fmt::Display for Access {

@@ -220,6 +220,11 @@ pub trait Blobs: Send + Sync {
     async fn delete(&self, key: &BlobKey) -> Result<()>;
     async fn presign_get(&self, key: &BlobKey, what: PresignGet) -> Result<Presigned>;
     async fn presign_put(&self, key: &BlobKey, what: PresignPut) -> Result<Presigned>;
+    /// An upload of whatever its holder sends: the key alone is signed. For a holder whose upload is looked at before it
+    /// is used. `Error::Invalid` where nobody sends such uploads.
+    async fn presign_put_any(&self, _key: &BlobKey, _expires_in: Duration) -> Result<Presigned> {
+        Err(Error::Invalid("uploads of any content are not presigned here".into()))
+    }
 }
 
 /// A whole blob in memory; `Error::TooLarge` past `limit` bytes.

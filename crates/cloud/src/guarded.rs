@@ -156,6 +156,10 @@ impl Blobs for Guarded<dyn Blobs> {
     async fn presign_put(&self, key: &BlobKey, what: PresignPut) -> Result<Presigned> {
         self.at(Access::WriteBlobs, key.as_str())?.presign_put(key, what).await
     }
+
+    async fn presign_put_any(&self, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
+        self.at(Access::WriteBlobs, key.as_str())?.presign_put_any(key, expires_in).await
+    }
 }
 
 #[async_trait]

@@ -23,14 +23,16 @@ pub struct Config {
     pub socket_url: Url,
     /// `SOCKET_MANAGEMENT_URL`: where messages to connections are posted.
     pub socket_management_url: Url,
-    /// `STACK_ROLE_ARN`: the role that keys for a stack come from, with `{stack}` for the stack's name; unset where
-    /// keys are not made from roles.
+    /// `STACK_ROLE_ARN`: the role that people's keys for a stack come from; unset where keys are not made from roles.
     pub stack_role_arn: Option<String>,
     /// `STACK_BOUNDARY_ARN`: the permissions boundary of every role that a stack makes; unset where roles have no
     /// meaning.
     pub stack_boundary_arn: Option<String>,
     /// `STACK_DEPLOY_ROLE_ARN`: the role that CloudFormation makes stacks with; unset where it needs none.
     pub stack_deploy_role_arn: Option<String>,
+    /// `BUILD_NODE_FUNCTION`, `BUILD_PYTHON_FUNCTION`: the functions that run users' build steps; set for the build worker.
+    pub build_node_function: Option<String>,
+    pub build_python_function: Option<String>,
     /// `EVENT_BUS_NAME`: the bus that committed events are put on; unset for functions that put none there.
     pub event_bus_name: Option<String>,
     /// `ISSUER`, `AUDIENCE`: of access tokens.
@@ -59,7 +61,7 @@ impl std::error::Error for ConfigErrors {}
 
 impl Config {
     /// Every variable that `read` asks for.
-    pub const VARIABLES: [&'static str; 18] = [
+    pub const VARIABLES: [&'static str; 20] = [
         "WORKROOM_ENVIRONMENT",
         "TABLE_NAME",
         "DATA_BUCKET",
@@ -72,6 +74,8 @@ impl Config {
         "STACK_ROLE_ARN",
         "STACK_BOUNDARY_ARN",
         "STACK_DEPLOY_ROLE_ARN",
+        "BUILD_NODE_FUNCTION",
+        "BUILD_PYTHON_FUNCTION",
         "EVENT_BUS_NAME",
         "ISSUER",
         "AUDIENCE",
@@ -106,6 +110,8 @@ impl Config {
             stack_role_arn: read.optional("STACK_ROLE_ARN"),
             stack_boundary_arn: read.optional("STACK_BOUNDARY_ARN"),
             stack_deploy_role_arn: read.optional("STACK_DEPLOY_ROLE_ARN"),
+            build_node_function: read.optional("BUILD_NODE_FUNCTION"),
+            build_python_function: read.optional("BUILD_PYTHON_FUNCTION"),
             event_bus_name: read.optional("EVENT_BUS_NAME"),
             issuer: read.required("ISSUER"),
             audience: read.required("AUDIENCE"),
@@ -262,6 +268,8 @@ mod tests {
                 "STACK_ROLE_ARN",
                 "STACK_BOUNDARY_ARN",
                 "STACK_DEPLOY_ROLE_ARN",
+                "BUILD_NODE_FUNCTION",
+                "BUILD_PYTHON_FUNCTION",
                 "EVENT_BUS_NAME",
                 "LOG_LEVEL",
                 "AREA",

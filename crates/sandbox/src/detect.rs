@@ -35,6 +35,10 @@ pub struct SandboxSettings {
     /// Ports of the platform, for the note of what is held; the sandbox reaches no port of the host's loopback.
     pub platform_ports: Vec<u16>,
     pub allowed: Allowed,
+    /// This machine is there for the sandboxed programs of one tenant alone, and holds nothing else that matters: an
+    /// execution environment of a function in tenant isolation mode. Nothing else is looked for then, and the way out is
+    /// the machine's own.
+    pub own_machine: bool,
 }
 
 /// No layer can be made here: users' code must not run.
@@ -48,6 +52,8 @@ pub struct Unavailable {
 pub enum Kind {
     Bubblewrap,
     Landlock,
+    /// The machine itself is what stands around the program.
+    Machine,
 }
 
 /// Starts sandboxed programs with the layers found. Cheap to clone.
@@ -71,6 +77,9 @@ pub struct Inner {
 impl Sandbox {
     /// Tries the layers, best first. Runs `bwrap` once (some 15 ms).
     pub fn detect(settings: SandboxSettings) -> Result<Self, Unavailable> {
+        if settings.own_machine {
+            return Self::own_machine(settings);
+        }
         let allowed = settings.allowed;
         let mut missing = Vec::new();
         let bwrap = find("bwrap", allowed.bubblewrap, "bubblewrap").and_then(|path| probe(&path).map(|()| path));
@@ -84,7 +93,7 @@ impl Sandbox {
         };
         let slirp = match kind {
             Kind::Bubblewrap => find("slirp4netns", allowed.slirp4netns, "slirp4netns"),
-            Kind::Landlock => Err("it needs a network namespace".to_owned()),
+            Kind::Landlock | Kind::Machine => Err("it needs a network namespace".to_owned()),
         };
         if let Err(why) = &slirp {
             missing.push(format!("network for builds (slirp4netns): {why}"));
@@ -114,6 +123,25 @@ impl Sandbox {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    fn own_machine(settings: SandboxSettings) -> Result<Self, Unavailable> {
+        if let Some(hidden) = settings.hidden.first() {
+            let reason = format!("`{}` cannot be hidden on a machine of the program's own", hidden.display());
+            return Err(Unavailable { reason });
+        }
+        let accounts = accounts().map_err(|error| Unavailable { reason: format!("a temporary folder: {error}") })?;
+        let inner = Inner {
+            kind: Kind::Machine,
+            settings,
+            bwrap: PathBuf::new(),
+            slirp: None,
+            cgroups: false,
+            accounts,
+            missing: vec!["the machine's own files, network and user are the program's".to_owned()],
+            layers: layers(Kind::Machine, false, false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     /// The active layers, for people to read.
     pub fn layers(&self) -> Vec<String> {
         self.inner.layers.clone()
@@ -126,14 +154,14 @@ impl Sandbox {
 
     /// True when `Network::outside` can be had.
     pub fn reaches_outside(&self) -> bool {
-        self.inner.slirp.is_some()
+        self.inner.slirp.is_some() || self.inner.kind == Kind::Machine
     }
 
     /// Where the program sees a mount: its target, or its source where nothing can be mounted.
     pub fn inside<'a>(&self, mount: &'a Mount) -> &'a Path {
         match self.inner.kind {
             Kind::Bubblewrap => &mount.target,
-            Kind::Landlock => &mount.source,
+            Kind::Landlock | Kind::Machine => &mount.source,
         }
     }
 }
@@ -157,6 +185,7 @@ fn layers(kind: Kind, slirp: bool, cgroups: bool) -> Vec<String> {
     let mut layers = match kind {
         Kind::Bubblewrap => vec!["bubblewrap (own user, process, mount, network and IPC namespaces)".to_owned()],
         Kind::Landlock => vec![format!("landlock version {} (files, TCP ports)", lockdown::version())],
+        Kind::Machine => vec!["a machine of its own".to_owned()],
     };
     layers.push("seccomp".to_owned());
     layers.push(if cgroups { "control groups (memory, processes)" } else { "watched memory and processes" }.to_owned());

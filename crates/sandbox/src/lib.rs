@@ -2,7 +2,8 @@
 //!
 //! The best layers that the machine has are used: bubblewrap (own namespaces, an own file tree, slirp4netns for
 //! the way out), otherwise landlock with seccomp; resource limits always. Without any of them nothing is run.
-//! The kernel is shared: this isolates developers from each other, it does not hold a hostile tenant.
+//! The kernel is shared: this isolates developers from each other, it does not hold a hostile tenant. Where a whole
+//! machine is there for one tenant (`SandboxSettings::own_machine`), the machine is what holds.
 //!
 //! **Invariant**: sandboxed code sees no platform environment variable, none of the `hidden` folders unless a
 //! mount names a part of them, no port of the host's loopback, and does not outlive its [`Sandboxed`].
@@ -27,6 +28,7 @@ mod tools;
 
 pub use detect::{Allowed, Sandbox, SandboxSettings, Unavailable};
 pub use init::run_if_init;
+pub use lockdown::hide_this_process;
 pub use running::{Exit, Killer, Sandboxed};
 pub use spawn::SpawnError;
 pub use spec::{Bridge, Limits, Mount, Network, Spec};

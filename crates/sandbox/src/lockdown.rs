@@ -46,6 +46,12 @@ pub fn holds_signals() -> bool {
     version() >= ABI_SCOPES as i32
 }
 
+/// Keeps other programs of the same user from reading this process: its environment, its memory, its open files (prctl(2),
+/// `PR_SET_DUMPABLE`; proc(5)).
+pub fn hide_this_process() -> std::io::Result<()> {
+    Ok(nix::sys::prctl::set_dumpable(false)?)
+}
+
 /// Rules that forbid nothing, but make a domain: from within one, no process outside it can be traced, nor its memory
 /// opened through /proc (landlock(7), "Ptrace restrictions"). Bubblewrap's own first process would be open otherwise, and
 /// it is under no seccomp filter. `None` where the kernel is too old.

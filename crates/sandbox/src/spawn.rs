@@ -55,7 +55,7 @@ impl Sandbox {
     pub async fn spawn(&self, spec: Spec) -> Result<Sandboxed, SpawnError> {
         check(&self.inner, &spec)?;
         let limits = spec.limits.clone();
-        let tmp = (self.inner.kind == Kind::Landlock)
+        let tmp = (self.inner.kind != Kind::Bubblewrap)
             .then(|| tempfile::Builder::new().prefix("workroom-tmp-").tempdir())
             .transpose()
             .map_err(|source| SpawnError::Io { context: "a temporary folder", source })?;
@@ -87,7 +87,7 @@ fn check(inner: &Inner, spec: &Spec) -> Result<(), SpawnError> {
     if !spec.program.is_absolute() || !spec.cwd.is_absolute() {
         return invalid("program and working folder of a sandbox are absolute paths".into());
     }
-    if spec.network.outside && inner.slirp.is_none() {
+    if spec.network.outside && inner.slirp.is_none() && inner.kind != Kind::Machine {
         return Err(SpawnError::NoNetwork(
             "slirp4netns is needed beside bubblewrap (install package slirp4netns)".into(),
         ));
@@ -112,7 +112,7 @@ type Started = (Child, Option<OwnedFd>);
 
 fn start(inner: &Inner, spec: &Spec, group: Option<&Cgroup>) -> Result<Started, (&'static str, io::Error)> {
     let (mut command, info) = match inner.kind {
-        Kind::Landlock => {
+        Kind::Landlock | Kind::Machine => {
             let mut command = Command::new(&inner.settings.init_program);
             command.arg(init::MARK);
             (command, None)
@@ -176,6 +176,10 @@ async fn prepare(
             }
             Confinement::Namespaces { blocked: if outside { network::blocked() } else { Vec::new() } }
         }
+        (Kind::Machine, _) => {
+            private_tmp(&mut spec, tmp);
+            Confinement::Machine
+        }
         _ => Confinement::Landlock { reach: reach(&mut spec, tmp), signals: lockdown::holds_signals() },
     };
     let plan = serde_json::to_vec(&Plan { spec, confinement }).map_err(io::Error::from).map_err(failed("the plan"))?;
@@ -206,6 +210,13 @@ async fn set_up(inside: i32, handle: Option<&ProcessHandle>) -> Result<bool, Spa
     }
 }
 
+/// Names the folder that stands for `/tmp` where there is no private one.
+fn private_tmp(spec: &mut Spec, tmp: Option<&Path>) {
+    if let Some(tmp) = tmp {
+        spec.env.entry("TMPDIR".to_owned()).or_insert_with(|| tmp.display().to_string());
+    }
+}
+
 fn reach(spec: &mut Spec, tmp: Option<&Path>) -> Reach {
     let mut reach = Reach { connect: Vec::new(), ..Reach::default() };
     reach
@@ -214,8 +225,8 @@ fn reach(spec: &mut Spec, tmp: Option<&Path>) -> Reach {
     reach.writable.extend(DEVICES.iter().map(PathBuf::from));
     if let Some(tmp) = tmp {
         reach.writable.push(tmp.to_owned());
-        spec.env.entry("TMPDIR".to_owned()).or_insert_with(|| tmp.display().to_string());
     }
+    private_tmp(spec, tmp);
     for mount in &spec.mounts {
         if mount.writable { &mut reach.writable } else { &mut reach.readable }.push(mount.source.clone());
     }

@@ -20,10 +20,16 @@ fn sandbox(allowed: Allowed, hidden: &[&Path]) -> Sandbox {
     Sandbox::detect(SandboxSettings {
         init_program: PathBuf::from(env!("CARGO_BIN_EXE_sandbox-init")),
         hidden: hidden.iter().map(|path| path.to_path_buf()).collect(),
-        platform_ports: Vec::new(),
         allowed,
+        ..SandboxSettings::default()
     })
     .unwrap()
+}
+
+/// A sandbox on a machine that is said to be the program's own.
+fn own_machine() -> Sandbox {
+    let init_program = PathBuf::from(env!("CARGO_BIN_EXE_sandbox-init"));
+    Sandbox::detect(SandboxSettings { init_program, own_machine: true, ..SandboxSettings::default() }).unwrap()
 }
 
 fn shell(script: &str) -> Spec {
@@ -332,6 +338,40 @@ async fn landlock_holds_signals_datagrams_and_unix_sockets() {
     for word in ["signalled", "datagram", "connected"] {
         assert!(said.contains("end") && !said.contains(word), "{word}: {said}");
     }
+}
+
+#[tokio::test]
+async fn on_a_machine_of_its_own_a_program_has_the_given_environment_the_way_out_and_no_life_of_its_own() {
+    let sandbox = own_machine();
+    assert!(sandbox.reaches_outside());
+    let mut spec = shell("");
+    (spec.program, spec.args) = ("/usr/bin/env".into(), Vec::new());
+    spec.env = BTreeMap::from([("ONLY".into(), "this".into())]);
+    spec.network.outside = true;
+    let (exit, said) = run(&sandbox, spec).await;
+    assert!(exit.success(), "{said}");
+    assert_eq!(said.lines().filter(|line| !line.starts_with("TMPDIR=")).collect::<Vec<_>>(), ["ONLY=this"]);
+
+    let mark = format!("own-machine-{}", std::process::id());
+    let left = format!("setsid -f bash -c 'exec -a {mark} sleep 300' >/dev/null 2>&1; exit 7");
+    let (exit, _) = run(&sandbox, shell(&left)).await;
+    assert_eq!((exit.code, alive(&mark)), (7, 0));
+}
+
+#[tokio::test]
+async fn a_process_that_hides_is_not_read_by_its_own_users_programs() {
+    let environment = format!("tr '\\0' '\\n' < /proc/{}/environ", std::process::id());
+    sandbox::hide_this_process().unwrap();
+    let (exit, said) = run(&own_machine(), shell(&environment)).await;
+    assert!(exit.code != 0 && said.contains("denied") && !said.contains("PATH="), "{said}");
+}
+
+#[tokio::test]
+async fn a_machine_of_its_own_hides_nothing_and_says_so() {
+    let hidden = vec![PathBuf::from("/srv/data")];
+    let why =
+        Sandbox::detect(SandboxSettings { own_machine: true, hidden, ..SandboxSettings::default() }).err().unwrap();
+    assert!(why.to_string().contains("/srv/data"), "{why}");
 }
 
 #[tokio::test]

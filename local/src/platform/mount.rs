@@ -50,6 +50,8 @@ pub fn mount(resolved: &Resolved, assembly: &Assembly, worker: &Arc<Worker>) -> 
                     async move { Ok(area.answer(&app, event).await) }
                 })
             }
+            // Builds run in the sandbox of this machine's worker: the functions that do it on AWS have nothing to do.
+            ("build-worker", Some(build_worker::apart::AREA)) => continue,
             ("build-worker", _) => {
                 let worker = Arc::clone(worker);
                 event_handler(move |event| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use build_worker::Worker;
-use build_worker::build::{Builder, BuilderSettings};
+use build_worker::build::{Build, Builder, BuilderSettings, Target};
 use cloud::{Blobs, Clock, Entropy, Grants, Logs, Ports, StackName, Stacks, SystemClock, SystemEntropy};
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
 use cloud_local::wire::{self, DynamoDb, DynamoDbSettings, Emulator, WireSettings};
@@ -327,15 +327,19 @@ impl Ground {
 
     fn worker(&self, assembly: &Assembly, sandbox: Result<Sandbox, String>) -> Result<Worker> {
         let mut functions = self.resolved.app.functions.values();
-        let own = functions.find(|one| matches!(&one.code, sam::Code::Path(path) if path.contains("build-worker")));
+        let own = functions.find(|one| {
+            matches!(&one.code, sam::Code::Path(path) if path.contains("build-worker"))
+                && !one.environment.contains_key("AREA")
+        });
         let timeout = Duration::from_secs(own.map_or(900, |function| function.timeout_s).into());
-        let builder = sandbox.map(|sandbox| {
-            Builder::new(BuilderSettings {
+        let builder = sandbox.map(|sandbox| -> Arc<dyn Build> {
+            Arc::new(Builder::new(BuilderSettings {
                 sandbox,
                 tools: Tools::new(&self.config.search_path),
                 cache: self.work("dependencies"),
                 environment: self.config.registries.clone(),
-            })
+                target: Target::Machine,
+            }))
         });
         let app = assembly.app(self.configuration()?, Grants::only(build_worker::ACCESS));
         Ok(Worker {

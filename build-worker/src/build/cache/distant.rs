@@ -20,7 +20,7 @@ use super::super::unpack::unpack;
 use super::super::{BuildError, PackageKind, check_zip};
 use super::{ENTRIES_MAX, blocking, folder_of};
 
-/// The longest entry, in bytes of its zip.
+/// The longest entry, in bytes.
 pub const ENTRY_BYTES_MAX: u64 = 200 * 1024 * 1024;
 const DIGEST_BYTES: usize = 32;
 /// How much of a file is read at a time (bytes).
@@ -39,6 +39,35 @@ pub async fn forget(blobs: &Arc<dyn Blobs>, project: &str) -> cloud::Result<()> 
         for blob in page.blobs {
             blobs.delete(&blob.key).await?;
         }
+    }
+    Ok(())
+}
+
+/// The newest entries of a project.
+pub async fn entries(blobs: &Arc<dyn Blobs>, project: &str) -> cloud::Result<Vec<BlobKey>> {
+    let mut kept = blobs.list(&prefix(project), None, 1_000).await?.blobs;
+    kept.sort_by_key(|blob| std::cmp::Reverse(blob.modified));
+    Ok(kept.into_iter().take(ENTRIES_MAX).map(|blob| blob.key).collect())
+}
+
+/// The key, when it is that of an entry of the project.
+pub fn entry_key(project: &str, key: &str) -> Option<BlobKey> {
+    let digest = key.strip_prefix(&prefix(project))?.strip_suffix(".zip")?;
+    let plain = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    plain.then(|| BlobKey::parse(key).ok()).flatten()
+}
+
+/// Removes the oldest entries of a project past what is kept.
+pub async fn trim(blobs: &Arc<dyn Blobs>, project: &str) -> cloud::Result<()> {
+    trim_below(blobs, &prefix(project)).await
+}
+
+async fn trim_below(blobs: &Arc<dyn Blobs>, prefix: &str) -> cloud::Result<()> {
+    let mut kept = blobs.list(prefix, None, 1_000).await?.blobs;
+    kept.sort_by_key(|blob| blob.modified);
+    let excess = kept.len().saturating_sub(ENTRIES_MAX);
+    for blob in kept.into_iter().take(excess) {
+        blobs.delete(&blob.key).await?;
     }
     Ok(())
 }
@@ -78,7 +107,7 @@ impl Distant {
         };
         let folder = blocking(tempfile::tempdir).await??;
         let zip = folder.path().join("entry.zip");
-        let whole = blob.meta.length <= ENTRY_BYTES_MAX + DIGEST_BYTES as u64 && written(blob.body, &zip).await?;
+        let whole = blob.meta.length <= ENTRY_BYTES_MAX && written(blob.body, &zip).await?;
         let content = folder.path().join("content");
         if whole && taken(&zip, &content).await? {
             return Ok(Some(folder));
@@ -93,7 +122,7 @@ impl Distant {
     pub async fn store(&self, from: &Path) -> Result<(), DistantError> {
         let folder = blocking(tempfile::tempdir).await??;
         let package = package::pack("entry", PackageKind::Layer, from.to_owned(), folder.path()).await?;
-        if package.length > ENTRY_BYTES_MAX {
+        if package.length + DIGEST_BYTES as u64 > ENTRY_BYTES_MAX {
             return Ok(());
         }
         let digest = Bytes::copy_from_slice(&package.sha256.0);
@@ -101,17 +130,7 @@ impl Distant {
         let body = futures::stream::once(async { Ok(digest) }).chain(ReaderStream::with_capacity(file, CHUNK)).boxed();
         let length = Some(package.length + DIGEST_BYTES as u64);
         self.blobs.put_stream(&self.blob()?, body, PutOptions { length, ..PutOptions::default() }).await?;
-        self.forget_oldest().await
-    }
-
-    async fn forget_oldest(&self) -> Result<(), DistantError> {
-        let mut kept = self.blobs.list(&self.prefix, None, 1_000).await?.blobs;
-        kept.sort_by_key(|blob| blob.modified);
-        let excess = kept.len().saturating_sub(ENTRIES_MAX);
-        for blob in kept.into_iter().take(excess) {
-            self.blobs.delete(&blob.key).await?;
-        }
-        Ok(())
+        Ok(trim_below(&self.blobs, &self.prefix).await?)
     }
 }
 

@@ -3,12 +3,15 @@
 //! Memory: a `put_stream` holds two parts of the body (`PART_BYTES` each) and one chunk of it; a `get` holds what the
 //! connection holds. Nothing goes to a disk.
 
+#[cfg(feature = "stacks")]
+mod empty;
 mod presign;
 mod upload;
 mod write;
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -215,5 +218,9 @@ impl Blobs for S3Blobs {
 
     async fn presign_put(&self, key: &BlobKey, what: PresignPut) -> Result<Presigned> {
         presign::put(self.client(), &self.bucket, key, what).await
+    }
+
+    async fn presign_put_any(&self, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
+        presign::put_any(self.client(), &self.bucket, key, expires_in).await
     }
 }

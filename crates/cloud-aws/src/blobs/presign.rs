@@ -65,3 +65,15 @@ pub(super) async fn put(client: &Client, bucket: &str, key: &BlobKey, what: Pres
         .map_err(|error| failure(format!("presigning `{key}`"), error))?;
     Ok(presigned(&request, what.expires_in))
 }
+
+/// The key alone is signed.
+pub(super) async fn put_any(client: &Client, bucket: &str, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
+    let request = client
+        .put_object()
+        .bucket(bucket)
+        .key(key.as_str())
+        .presigned(config(expires_in)?)
+        .await
+        .map_err(|error| failure(format!("presigning `{key}`"), error))?;
+    Ok(presigned(&request, expires_in))
+}

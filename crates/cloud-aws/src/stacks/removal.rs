@@ -1,12 +1,12 @@
 //! Stacks deleted, and deploys stopped.
 
-use aws_sdk_cloudformation::types::{ResourceStatus, Stack, Tag};
+use aws_sdk_cloudformation::types::{ResourceStatus, Stack, Tag, TemplateStage};
 use cloud::{Error, Result, StackName};
 
 use super::events::Own;
 use super::failure::Failure;
 use super::status::{Standing, standing};
-use super::{CloudFormationStacks, NAME_TAG, physical};
+use super::{CloudFormationStacks, NAME_TAG, physical, site};
 
 /// Polls while a stack is deleted: 12 hours at one every two seconds, longer than any worker lives.
 const POLLS_MAX: usize = 21_600;
@@ -71,6 +71,7 @@ impl CloudFormationStacks {
                 other if standing(other) == Standing::Changing => {}
                 _ if sent => {}
                 _ => {
+                    self.empty_site(name, &stack).await?;
                     self.send_delete(name).await?;
                     sent = true;
                 }
@@ -78,6 +79,37 @@ impl CloudFormationStacks {
             self.pause().await;
         }
         Err(Error::Unclear(format!("deleting `{name}`")))
+    }
+
+    /// CloudFormation deletes no bucket that holds anything. The site's bucket holds what deploys put there; a bucket
+    /// with other data in it stays as it is, and the stack with it, until somebody has looked after the data.
+    async fn empty_site(&self, name: &StackName, stack: &Stack) -> Result<()> {
+        let mut outputs = stack.outputs().iter().filter(|output| output.output_key() == Some(site::BUCKET_OUTPUT));
+        let Some(bucket) = outputs.find_map(|output| output.output_value()) else { return Ok(()) };
+        let resources = self.resources(name).await?;
+        let own = resources.iter().find(|it| it.kind == "AWS::S3::Bucket" && it.physical_id == bucket);
+        let Some(own) = own else { return Ok(()) };
+        if self.is_kept(name, &own.logical_id).await? {
+            return Ok(());
+        }
+        let clients = self.session.clients().await?;
+        let removed = clients.aws.blobs(bucket).empty().await?;
+        tracing::info!(stack = %name, bucket, removed, "the site's bucket was emptied");
+        Ok(())
+    }
+
+    /// Whether the template keeps a resource when its stack goes.
+    async fn is_kept(&self, name: &StackName, resource: &str) -> Result<bool> {
+        let stack = physical(name);
+        let call = self.session.call(|clients| {
+            let request = clients.formation.get_template().stack_name(&stack).template_stage(TemplateStage::Processed);
+            async move { request.send().await.map_err(|error| Failure::of("reading the template", error)) }
+        });
+        let text = call.await?.template_body.unwrap_or_default();
+        let template: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        // What cannot be read is not emptied.
+        let policy = &template["Resources"][resource];
+        Ok(!policy.is_object() || policy["DeletionPolicy"].as_str().is_some_and(|policy| policy != "Delete"))
     }
 
     pub(super) async fn remove_if_in_review(&self, name: &StackName) -> Result<()> {

@@ -170,8 +170,13 @@ impl Session {
             .role_session_name(cut(stack, NAME_MAX))
             .policy(stack_policy(stack))
             .duration_seconds(seconds);
-        if let Some(target) = &self.target {
-            request = request.external_id(&target.external_id);
+        match &self.target {
+            Some(target) => request = request.external_id(&target.external_id),
+            // The platform's own role for people gives nothing but what this tag names.
+            None => {
+                let tag = Tag::builder().key(STACK_TAG).value(stack).build();
+                request = request.tags(tag.map_err(|error| Error::other("a session tag", error))?);
+            }
         }
         let answer = request.send().await.map_err(|error| {
             let failure = Failure::of(&format!("assuming the role of `{stack}`"), error);
@@ -221,9 +226,12 @@ fn cut(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
+/// The session tag with a stack's physical name, as the platform's template reads it.
+const STACK_TAG: &str = "workroom:stack";
+
 /// Lets a session use what carries the stack's name, as far as the role may.
 fn stack_policy(stack: &str) -> String {
-    let arn = |service: &str, rest: &str| format!("arn:*:{service}:{rest}{stack}*");
+    let arn = |service: &str, rest: &str| format!("arn:*:{service}:{rest}{stack}-*");
     json!({
         "Version": "2012-10-17",
         "Statement": [{
@@ -255,7 +263,7 @@ mod tests {
     fn a_persons_keys_are_for_one_stack_alone() {
         let policy: serde_json::Value = serde_json::from_str(&stack_policy("workroom-app-shop--dev")).unwrap();
         for resource in policy["Statement"][0]["Resource"].as_array().unwrap() {
-            assert!(resource.as_str().unwrap().ends_with("workroom-app-shop--dev*"), "{resource}");
+            assert!(resource.as_str().unwrap().ends_with("workroom-app-shop--dev-*"), "{resource}");
         }
         // The session policy of AssumeRole (AWS STS API Reference).
         assert!(policy.to_string().len() <= 2_048);

@@ -41,7 +41,7 @@ async fn place(endpoint: &str) -> Place {
     let blobs = bucket_at(endpoint, &bucket).await;
     let settings = StacksSettings {
         bucket: bucket.clone(),
-        role_arn: "arn:aws:iam::000000000000:role/{stack}".into(),
+        role_arn: "arn:aws:iam::000000000000:role/people".into(),
         boundary_arn: BOUNDARY.into(),
         deploy_role_arn: None,
     };

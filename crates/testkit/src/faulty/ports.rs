@@ -141,6 +141,10 @@ impl Blobs for FaultyBlobs {
     async fn presign_put(&self, key: &BlobKey, what: PresignPut) -> Result<Presigned> {
         self.cloud.run("blobs.presign_put", || self.inner.presign_put(key, what.clone())).await
     }
+
+    async fn presign_put_any(&self, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
+        self.cloud.run("blobs.presign_put_any", || self.inner.presign_put_any(key, expires_in)).await
+    }
 }
 
 #[async_trait::async_trait]
