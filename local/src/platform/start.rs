@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use build_worker::Worker;
-use build_worker::build::{Build, Builder, BuilderSettings, Target};
+use build_worker::build::{self, Build, Builder, BuilderSettings};
 use cloud::{Blobs, Clock, Entropy, Grants, Logs, Ports, StackName, Stacks, SystemClock, SystemEntropy};
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
 use cloud_local::wire::{self, DynamoDb, DynamoDbSettings, Emulator, WireSettings};
@@ -338,7 +338,7 @@ impl Ground {
                 tools: Tools::new(&self.config.search_path),
                 cache: self.work("dependencies"),
                 environment: self.config.registries.clone(),
-                target: Target::Machine,
+                target: build::Target::Machine,
             }))
         });
         let app = assembly.app(self.configuration()?, Grants::only(build_worker::ACCESS));
