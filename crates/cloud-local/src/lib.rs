@@ -6,7 +6,7 @@ mod stacks;
 mod store;
 pub mod wire;
 
-pub use stacks::{LocalStacks, LocalStacksSettings, Site, SiteFile, Streamed};
+pub use stacks::{Discarded, LocalStacks, LocalStacksSettings, Site, SiteFile, Streamed};
 pub use store::{
     Bucket, CompletedPart, DelimitedPage, LocalBlobs, LocalLogs, LocalParameters, LocalQueue, LocalRecords, LogGroup,
     ObjectEvent, ObjectEventKind, Presigner, QueueCounts, QueueSettings, Store, StoreSettings, Upload, UploadId,

@@ -182,6 +182,30 @@ async fn a_client_that_is_gone_or_does_not_read_is_forgotten_and_others_are_serv
 }
 
 #[tokio::test]
+async fn a_throttled_post_is_tried_again_and_the_connection_stays() {
+    let world = World::new();
+    let ada = world.person("ada").await;
+    let project = world.project(&ada, "shop").await;
+    let connection = connect(&world, &ada, "busy").await;
+    world.domain.connections.subscribe(&connection, "shop", None).await.unwrap();
+    world.sockets.take(&connection);
+    let throttled = |times: u32| world.sockets.throttled.lock().unwrap().insert("busy".into(), times);
+    throttled(3);
+    work(&world, &ada, 1).await;
+    feed(&world, &project, 0).await;
+    assert_eq!(sequences(&world.sockets.take(&connection)), [2, 3, 4]);
+    // Longer than anybody waits: the event is asked for again, and nobody is cut off.
+    throttled(1_000);
+    let posted = world.domain.connections.post(&connection, &json!({ "type": "pong" })).await;
+    assert!(matches!(posted, Err(Error::Unavailable(_))), "{posted:?}");
+    assert_eq!(world.sockets.throttled.lock().unwrap()["busy"], 996, "a post is tried four times");
+    assert!(!world.sockets.gone.lock().unwrap().contains("busy"));
+    throttled(0);
+    world.domain.connections.post(&connection, &json!({ "type": "pong" })).await.unwrap();
+    assert_eq!(world.sockets.take(&connection).len(), 1);
+}
+
+#[tokio::test]
 async fn closing_forgets_everything_of_a_connection() {
     let world = World::new();
     let ada = world.person("ada").await;

@@ -16,7 +16,7 @@ impl Sockets for Metered {
         posted(match &outcome {
             Ok(Posted::Sent) => Post::Sent,
             Ok(Posted::Gone) => Post::Gone,
-            Err(_) => Post::Failed,
+            Ok(Posted::Behind) | Err(_) => Post::Failed,
         });
         outcome
     }

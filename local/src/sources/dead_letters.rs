@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Clock, Entropy, Millis, Queue, SendMessage};
-use serde_json::{Value, json};
-
-use crate::events::timestamp;
+use cloud::{Clock, Entropy, Queue, SendMessage};
+use cloud_local::Discarded;
+use serde_json::Value;
 
 /// On one machine a stream has one shard.
 const SHARD: &str = "shardId-00000000000000000000-00000000";
@@ -35,35 +34,16 @@ impl DeadLetters {
     }
 
     fn message(&self, stream: &str, records: &[Value], given_up: GivenUp) -> Value {
-        let part = |record: Option<&Value>, name: &str| record.map_or(Value::Null, |r| r["dynamodb"][name].clone());
-        let arrived = |record: Option<&Value>| {
-            let seconds = part(record, "ApproximateCreationDateTime").as_f64().unwrap_or_default();
-            timestamp(Millis((seconds * 1000.0) as i64))
+        let discarded = Discarded {
+            request_id: &crate::gateway::request_id(self.entropy.as_ref()),
+            function_arn: &self.function_arn,
+            attempts: given_up.attempts,
+            unhandled: given_up.unhandled,
+            at: self.clock.now(),
+            stream,
+            shard: SHARD,
+            records,
         };
-        let (first, last, now) = (records.first(), records.last(), self.clock.now());
-        let mut answered = json!({ "statusCode": 200, "executedVersion": "$LATEST" });
-        if given_up.unhandled {
-            answered["functionError"] = json!("Unhandled");
-        }
-        json!({
-            "requestContext": {
-                "requestId": crate::gateway::request_id(self.entropy.as_ref()),
-                "functionArn": self.function_arn,
-                "condition": "RetryAttemptsExhausted",
-                "approximateInvokeCount": given_up.attempts,
-            },
-            "responseContext": answered,
-            "version": "1.0",
-            "timestamp": format!("{}.{:03}Z", timestamp(now).trim_end_matches('Z'), now.0.rem_euclid(1000)),
-            "DDBStreamBatchInfo": {
-                "shardId": SHARD,
-                "startSequenceNumber": part(first, "SequenceNumber"),
-                "endSequenceNumber": part(last, "SequenceNumber"),
-                "approximateArrivalOfFirstRecord": arrived(first),
-                "approximateArrivalOfLastRecord": arrived(last),
-                "batchSize": records.len(),
-                "streamArn": stream,
-            },
-        })
+        discarded.message()
     }
 }

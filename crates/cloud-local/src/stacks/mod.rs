@@ -7,6 +7,7 @@
 
 mod calendar;
 mod deploy;
+mod discarded;
 mod executor;
 mod honoured;
 mod naming;
@@ -37,6 +38,7 @@ use package::Packages;
 use runtimes::Runtimes;
 use sources::{Sources, Surroundings};
 
+pub use discarded::Discarded;
 pub use executor::Streamed;
 pub use site::{Site, SiteFile};
 

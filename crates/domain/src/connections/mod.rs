@@ -34,6 +34,9 @@ const REPLAY_PAGE: usize = 100;
 const HELD_PAGE: usize = 100;
 /// A connection that takes longer for one message does not read: it is closed.
 const POST_MAX: Duration = Duration::from_secs(10);
+/// A post that the gateway refuses for being one too many is tried this often, with a pause that doubles.
+const POST_ATTEMPTS_MAX: u32 = 4;
+const POST_PAUSE_FIRST: Duration = Duration::from_millis(250);
 /// A replay that takes longer has died with its function: live delivery takes over.
 const REPLAY_LIFE: Duration = Duration::from_secs(60);
 
@@ -286,18 +289,35 @@ impl Connections {
         self.post_bytes(connection, Bytes::from(text)).await
     }
 
+    /// A connection that does not keep up is closed. One whose message the gateway has no room for, because all of them
+    /// together are too many, is tried again and stays open: whoever asked for the message asks again.
     async fn post_bytes(&self, connection: &ConnectionId, message: Bytes) -> Result<Posted> {
         let sockets = &self.core.ports.sockets;
-        match tokio::time::timeout(POST_MAX, sockets.post(connection, message)).await {
-            // It does not read. Better a clean reconnect from its cursor than a growing buffer.
-            Err(_) | Ok(Err(cloud::Error::Unavailable(_))) => {
-                if let Ok(closed) = tokio::time::timeout(POST_MAX, sockets.close(connection)).await {
-                    closed?;
+        let mut attempt = 1;
+        loop {
+            match tokio::time::timeout(POST_MAX, sockets.post(connection, message.clone())).await {
+                Ok(Err(cloud::Error::Unavailable(_))) if attempt < POST_ATTEMPTS_MAX => {
+                    self.pause(attempt).await;
+                    attempt += 1;
                 }
-                Ok(Posted::Gone)
+                // It does not read. Better a clean reconnect from its cursor than a growing buffer.
+                Err(_) | Ok(Ok(Posted::Behind)) => {
+                    if let Ok(closed) = tokio::time::timeout(POST_MAX, sockets.close(connection)).await {
+                        closed?;
+                    }
+                    return Ok(Posted::Gone);
+                }
+                Ok(other) => return Ok(other?),
             }
-            Ok(other) => Ok(other?),
         }
+    }
+
+    /// Waits a random time before the next attempt, so that those who collided do not collide again.
+    async fn pause(&self, attempt: u32) {
+        let mut random = [0; 2];
+        self.core.ports.entropy.fill(&mut random);
+        let most = POST_PAUSE_FIRST * 2u32.pow(attempt - 1);
+        tokio::time::sleep(most.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))).await;
     }
 }
 

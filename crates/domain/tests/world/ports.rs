@@ -214,6 +214,8 @@ pub struct MemorySockets {
     pub sent: Mutex<Vec<(String, Value)>>,
     pub gone: Mutex<BTreeSet<String>>,
     pub slow: Mutex<BTreeSet<String>>,
+    /// Posts that the gateway still refuses, for being too many.
+    pub throttled: Mutex<BTreeMap<String, u32>>,
 }
 
 impl MemorySockets {
@@ -235,7 +237,13 @@ impl Sockets for MemorySockets {
             return Ok(Posted::Gone);
         }
         if self.slow.lock().unwrap().contains(&connection.0) {
-            return Err(Error::Unavailable("the connection".into()));
+            return Ok(Posted::Behind);
+        }
+        if let Some(left) = self.throttled.lock().unwrap().get_mut(&connection.0)
+            && *left > 0
+        {
+            *left -= 1;
+            return Err(Error::Unavailable("the gateway".into()));
         }
         let message = serde_json::from_slice(&message).unwrap();
         self.sent.lock().unwrap().push((connection.0.clone(), message));

@@ -71,7 +71,7 @@ impl Sockets for MemorySockets {
         let Some(sender) = state.open.get(&connection.0) else { return Ok(Posted::Gone) };
         match sender.try_send(text) {
             Ok(()) => Ok(Posted::Sent),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Error::Unavailable(format!("connection {connection}"))),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(Posted::Behind),
             Err(mpsc::error::TrySendError::Closed(_)) => {
                 state.open.remove(&connection.0);
                 Ok(Posted::Gone)

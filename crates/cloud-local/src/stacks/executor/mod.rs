@@ -227,7 +227,7 @@ impl Pool {
     }
 
     /// A random UUID (RFC 9562, version 4), as Lambda's request ids are.
-    fn request_id(&self) -> String {
+    pub fn request_id(&self) -> String {
         let mut bytes = self.host.entropy.bytes::<16>();
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;

@@ -102,7 +102,8 @@ fn start(name: &str, trigger: &Trigger, app: &App, target: Target, stop: Cancell
             let table = target.around.naming.table(app, &trigger.table);
             // Resolving has refused what cannot be read.
             let Ok(filters) = Filters::parse(&trigger.filters) else { return };
-            let source = stream::Source { dynamodb, table, trigger: trigger.clone(), filters, target };
+            let on_failure = trigger.on_failure.as_ref().map(|queue| target.around.naming.queue(app, queue));
+            let source = stream::Source { dynamodb, table, trigger: trigger.clone(), filters, on_failure, target };
             tokio::spawn(async move { running.run_until_cancelled(source.run()).await });
         }
         // Routes are the gateway's.
@@ -165,9 +166,16 @@ impl Target {
     }
 
     async fn give_up(&self, event: &Value) -> Result<()> {
-        let Some(name) = self.dead_letters.as_deref().and_then(|arn| arn.rsplit(':').next()) else { return Ok(()) };
-        if let Some(open) = self.queues().open(&self.scope(), name).await? {
-            open.queue.send(SendMessage { body: event.to_string(), delay: Duration::ZERO }).await?;
+        match self.dead_letters.as_deref().and_then(|arn| arn.rsplit(':').next()) {
+            Some(queue) => self.tell(queue, event).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a message into a queue of the stack; one that is not there is told nothing.
+    async fn tell(&self, queue: &str, message: &Value) -> Result<()> {
+        if let Some(open) = self.queues().open(&self.scope(), queue).await? {
+            open.queue.send(SendMessage { body: message.to_string(), delay: Duration::ZERO }).await?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use sam::{Filters, StreamTrigger};
 use serde_json::{Value, json};
 
 use super::{SOURCE_PAUSE, Target, failed_items, records};
+use crate::stacks::discarded::Discarded;
 use crate::wire::DynamoDb;
 
 /// Between two reads of a shard that has nothing new.
@@ -26,6 +27,8 @@ pub(super) struct Source {
     pub trigger: StreamTrigger,
     /// The trigger's own, read.
     pub filters: Filters,
+    /// The queue that is told of batches that were given up (`DestinationConfig.OnFailure`).
+    pub on_failure: Option<String>,
     pub target: Target,
 }
 
@@ -102,7 +105,7 @@ impl Source {
         let wanted: Vec<Value> =
             batch.into_iter().filter(|record| self.filters.pass(record)).map(|r| self.named(r, arn)).collect();
         if !wanted.is_empty() {
-            self.deliver(wanted).await;
+            self.deliver(wanted, arn, shard).await;
         }
         if let Some(last) = &last {
             let writes: &dyn Records = &self.positions();
@@ -113,14 +116,15 @@ impl Source {
     }
 
     /// Calls the function until the batch is done, in order, or has been tried often enough.
-    async fn deliver(&self, mut batch: Vec<Value>) {
+    async fn deliver(&self, mut batch: Vec<Value>, arn: &str, shard: &str) {
         let attempts = u32::try_from(self.trigger.maximum_retry_attempts).map_or(ATTEMPTS_MAX, |retries| retries + 1);
-        let mut pause = SOURCE_PAUSE;
+        let (mut pause, mut unhandled) = (SOURCE_PAUSE, false);
         for _ in 0..attempts {
             let answer = self.target.call(&records(batch.clone())).await;
             let sequence =
                 |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned();
             let known: Vec<String> = batch.iter().map(sequence).collect();
+            unhandled = answer.is_none();
             match answer {
                 Some(answer) if self.trigger.report_batch_item_failures => {
                     let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -135,7 +139,21 @@ impl Source {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);
         }
-        if let Err(error) = self.target.give_up(&records(batch)).await {
+        let Some(queue) = &self.on_failure else {
+            return tracing::warn!(table = self.table, records = batch.len(), "a batch of a stream was given up");
+        };
+        let around = &self.target.around;
+        let discarded = Discarded {
+            request_id: &self.target.pool.request_id(),
+            function_arn: &self.target.pool.spec().arn,
+            attempts,
+            unhandled,
+            at: around.clock.now(),
+            stream: arn,
+            shard,
+            records: &batch,
+        };
+        if let Err(error) = self.target.tell(queue, &discarded.message()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, table = self.table, "a batch of a stream is lost");
         }
     }
