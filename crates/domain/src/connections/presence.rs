@@ -204,7 +204,7 @@ impl Connections {
                 }
                 match self.post_bytes(&record.connection, message).await? {
                     Posted::Sent => Ok(Vec::new()),
-                    Posted::Gone => self.forget(&record.connection).await,
+                    Posted::Gone | Posted::Behind => self.forget(&record.connection).await,
                 }
             }
         });
