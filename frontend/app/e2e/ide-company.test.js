@@ -23,7 +23,12 @@ after(() => ide?.stop());
 test('each sees who else is here and in which file', async () => {
   await kim.edit('README.md');
   await me.page.getByRole('button', { name: /Kim.*README\.md/ }).waitFor();
-  await me.page.locator('.explorer-folders-view .monaco-list-row', { hasText: 'README.md' }).getByText('KI').waitFor();
+  const badge = () =>
+    me.page
+      .locator('.explorer-folders-view .monaco-list-row', { hasText: 'README.md' })
+      .locator('.label-name, .monaco-icon-label')
+      .evaluateAll((labels) => labels.map((label) => getComputedStyle(label, '::after').content).join(' '));
+  await until(async () => (await badge()).includes('KI'), 'the initials in the explorer');
   await kim.page.close();
   await me.page.getByRole('button', { name: /Kim.*README\.md/ }).waitFor({ state: 'detached' });
   kim = await ide.open({ beside: kim.opened });
@@ -57,7 +62,7 @@ test('settings follow the person to another browser', async () => {
   await kim.command('Preferences: Open User Settings (JSON)');
   await kim.tab('settings.json');
   await kim.page.keyboard.press('Control+A');
-  await kim.page.keyboard.type('{ "editor.lineNumbers": "off", "workbench.colorTheme": "Default High Contrast"');
+  await kim.page.keyboard.type('{ "window.autoDetectColorScheme": false, "workbench.colorTheme": "Default High Contrast"');
   await kim.page.keyboard.press('Control+S');
   await kim.page.locator('.monaco-workbench.hc-black').waitFor();
   await until(async () => {

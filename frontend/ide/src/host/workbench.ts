@@ -86,7 +86,6 @@ const DEFAULTS = {
   'telemetry.telemetryLevel': 'off',
   'extensions.autoUpdate': false,
   'mergeEditor.diffAlgorithm': 'advanced',
-  'window.autoDetectColorScheme': true,
   'workbench.editor.enablePreview': true,
   'explorer.confirmDelete': true,
   'explorer.confirmDragAndDrop': true,
@@ -95,6 +94,13 @@ const DEFAULTS = {
   'security.workspace.trust.enabled': false,
   'window.title': '${activeEditorShort}${separator}${rootName}${separator}Workroom',
 };
+
+/** Light or dark as the person chose on the other pages; else as the system says. */
+function appearance(): Record<string, unknown> {
+  const chosen = localStorage.getItem('workroom.theme');
+  if (chosen !== 'light' && chosen !== 'dark') return { 'window.autoDetectColorScheme': true };
+  return { 'workbench.colorTheme': chosen === 'light' ? 'Default Light Modern' : 'Default Dark Modern' };
+}
 
 /** Starts the workbench over the project and gives the public API for the platform module. */
 export async function start(open: OpenProject): Promise<typeof Vscode> {
@@ -144,7 +150,7 @@ export async function start(open: OpenProject): Promise<typeof Vscode> {
     document.body,
     {
       workspaceProvider: { trusted: true, workspace: { folderUri: root }, open: async () => false },
-      configurationDefaults: DEFAULTS,
+      configurationDefaults: { ...DEFAULTS, ...appearance() },
       enableWorkspaceTrust: false,
       productConfiguration: { nameShort: 'Workroom', nameLong: 'Workroom', extensionsGallery: undefined,
         extensionEnabledApiProposals: { 'workroom.platform': PROPOSED } },
