@@ -38,8 +38,7 @@ test('a commit takes the staged files and leaves the others', async () => {
   await type('README.md', '\nStaged.\n');
   await type('samconfig.toml', '\n# not staged\n');
   await me.page.keyboard.press('Control+Shift+G');
-  await change('README.md').hover();
-  await change('README.md').getByRole('button', { name: 'Stage Changes' }).click();
+  await me.action(change('README.md'), 'Stage Changes');
   await change('Staged Changes').waitFor();
   await me.commit('only the readme');
   await until(async () => (await newest()).message.trim() === 'only the readme', 'the commit');
@@ -47,8 +46,7 @@ test('a commit takes the staged files and leaves the others', async () => {
 });
 
 test('a change that is discarded can be brought back', async () => {
-  await change('samconfig.toml').hover();
-  await change('samconfig.toml').getByRole('button', { name: 'Discard Changes' }).click();
+  await me.action(change('samconfig.toml'), 'Discard Changes');
   await me.confirm('Discard');
   await until(async () => (await drafts()).length === 0, 'the discard');
   await me.answer('Undo');
@@ -91,6 +89,16 @@ test('a file that a colleague committed meanwhile is merged before it is committ
   assert.match(merged, /^Their first line\.[^]*My last line\.\n$/);
 });
 
+test('the last commit is amended by whoever made it', async () => {
+  const before = await newest();
+  await type('README.md', '\nAmended.\n');
+  await me.command('Workroom: Amend Last Commit');
+  await until(async () => (await newest()).id !== before.id, 'the amended commit');
+  const after = await newest();
+  assert.equal(after.message.trim(), before.message.trim());
+  assert.deepEqual(after.parents, before.parents);
+});
+
 test('changes go to a new branch as a commit, and leave this one', async () => {
   await type('template.yaml', '# on a branch\n');
   await me.page.keyboard.press('Control+Shift+G');
@@ -103,6 +111,22 @@ test('changes go to a new branch as a commit, and leave this one', async () => {
   await me.status('idea').waitFor();
   assert.equal((await newest('idea')).message.trim(), 'for a branch');
   assert.deepEqual(await drafts(), []);
+});
+
+test('a branch is updated, and what both changed is merged by hand', async () => {
+  const text = await ide.api.text('/projects/shop/file?ref=idea&path=template.yaml');
+  await elsewhere('on main', [{ action: 'put', path: 'template.yaml', content: text.replace('# on a branch', '# on main') }]);
+  await me.command('Workroom: Update From Branch');
+  await me.pick('main');
+  await me.confirm('Merge');
+  await me.page.getByText('1 Conflict Remaining').waitFor();
+  await me.page.getByText('Accept Combination').first().click();
+  await me.page.getByText('0 Conflicts Remaining').waitFor();
+  await me.page.getByRole('button', { name: /^Complete Merge/ }).first().click();
+  await until(async () => (await newest('idea')).parents.length === 2, 'the merge');
+  const merged = await ide.api.text('/projects/shop/file?ref=idea&path=template.yaml');
+  assert.match(merged, /# on main/);
+  assert.match(merged, /# on a branch/);
 });
 
 test('the history of a file opens what a commit did to it', async () => {

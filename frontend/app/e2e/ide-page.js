@@ -121,6 +121,20 @@ function hands(page, opened) {
     async confirm(name) {
       await page.locator('.monaco-dialog-box').getByRole('button', { name, exact: true }).click();
     },
+    /** Presses a button that a row of a list shows while the mouse is over it; the list may be drawn anew meanwhile. */
+    async action(row, name) {
+      const button = row.getByRole('button', { name });
+      for (let round = 0; round < 10; round += 1) {
+        await row.hover();
+        try {
+          await button.click({ timeout: 2000 });
+          return;
+        } catch (error) {
+          if (round === 9) throw error;
+          await page.mouse.move(600, 300);
+        }
+      }
+    },
     notice: (text) => page.locator('.notifications-toasts', { hasText: text }).first(),
     line: (text) => page.locator('.editor-instance .view-line', { hasText: text }).first(),
     status: (text) => page.locator('.statusbar-item', { hasText: text }).first(),

@@ -28,8 +28,7 @@ test('a mistake in the template is marked while it is typed', async () => {
   await problem('Nowhere` is neither').waitFor();
   await me.page.keyboard.press('Control+Shift+G');
   const change = me.page.locator('.scm-view .monaco-list-row', { hasText: 'template.yaml' }).first();
-  await change.hover();
-  await change.getByRole('button', { name: 'Discard Changes' }).click();
+  await me.action(change, 'Discard Changes');
   await me.confirm('Discard');
   await problem('Nowhere` is neither').waitFor({ state: 'detached' });
 });

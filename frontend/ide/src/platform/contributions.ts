@@ -17,6 +17,7 @@ export function contributions() {
   return {
     commands: [
       command('commit', t('commit'), 'check'),
+      command('amend', t('amend')),
       command('stage', t('stage'), 'add'),
       command('unstage', t('unstage'), 'remove'),
       command('discard', t('discardDraft'), 'discard'),
@@ -27,8 +28,10 @@ export function contributions() {
       command('createBranch', t('createBranch')),
       command('deleteBranch', t('deleteBranch')),
       command('publish', t('publish')),
+      command('update', t('updateFromBranch'), 'repo-pull'),
       command('history', t('fileHistory'), 'history'),
       command('log', t('branchHistory'), 'history'),
+      command('cherryPick', t('cherryPickCommand')),
       command('build', t('build'), 'tools'),
       command('deploy', t('deploy'), 'rocket'),
       command('cancel', t('cancelRunning'), 'debug-stop'),
@@ -74,11 +77,14 @@ export function contributions() {
         { command: 'workroom.commit', when: inScm, group: 'navigation@1' },
         { command: 'workroom.build', when: inScm, group: 'navigation@2' },
         { command: 'workroom.deploy', when: inScm, group: 'navigation@3' },
+        { command: 'workroom.amend', when: inScm, group: '1_commit@1' },
         { command: 'workroom.publish', when: inScm, group: '1_commit@2' },
+        { command: 'workroom.update', when: inScm, group: '2_branch@1' },
         { command: 'workroom.branch', when: inScm, group: '2_branch@2' },
         { command: 'workroom.createBranch', when: inScm, group: '2_branch@3' },
         { command: 'workroom.deleteBranch', when: inScm, group: '2_branch@4' },
         { command: 'workroom.log', when: inScm, group: '3_history@1' },
+        { command: 'workroom.cherryPick', when: inScm, group: '3_history@2' },
       ],
       'scm/resourceGroup/context': [
         { command: 'workroom.discard', when: `${inScm} && scmResourceGroup == changes`, group: 'inline@1' },

@@ -22,6 +22,7 @@ import { SourceControl } from './source-control/control';
 import { DraftConflicts } from './source-control/draft-conflicts';
 import { History } from './source-control/history';
 import { MergeDesk } from './source-control/merge-desk';
+import { Merging } from './source-control/merging';
 import { Outdated } from './source-control/outdated';
 import { showStatus } from './status';
 import { t } from './texts';
@@ -47,6 +48,7 @@ function assemble(bench: Bench) {
     control,
     branches,
     history,
+    merging: new Merging(bench, desk, branches, history),
     jobs,
     invoke,
     environments,
@@ -62,6 +64,7 @@ function commandsOf(bench: Bench, parts: Parts): Record<string, (...given: never
   const { control, branches, history, jobs, invoke } = parts;
   return {
     commit: () => control.commit(),
+    amend: () => control.commit(true),
     stage: (...given) => control.stage(...given),
     unstage: (...given) => control.unstage(...given),
     discard: (...given) => control.discard(...given),
@@ -72,8 +75,10 @@ function commandsOf(bench: Bench, parts: Parts): Record<string, (...given: never
     createBranch: () => branches.create(),
     deleteBranch: () => branches.delete(),
     publish: () => branches.publish(),
+    update: () => parts.merging.update(),
     history: (uri) => history.file(uri),
     log: () => history.branch(),
+    cherryPick: () => parts.merging.cherryPick(),
     build: () => jobs.build(),
     deploy: (given) => jobs.deploy(given),
     cancel: (given) => jobs.cancel(given),

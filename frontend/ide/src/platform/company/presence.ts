@@ -2,7 +2,8 @@
 
 import type * as Vscode from 'vscode';
 
-import { announce, people, type PersonHere } from '../../../../app/src/state/socket';
+import type { PresenceView } from '../../../../app/src/api/generated';
+import { announce, people } from '../../../../app/src/state/socket';
 import { activePath, type Bench, fileUri, pathOf, SCHEME } from '../project';
 import { t } from '../texts';
 
@@ -14,8 +15,8 @@ export function initials(name: string): string {
 }
 
 /** Other people: one for each, at the place that they chose last. */
-export function others(people: readonly PersonHere[], me: string): PersonHere[] {
-  const byPerson = new Map<string, PersonHere>();
+export function others(people: readonly PresenceView[], me: string): PresenceView[] {
+  const byPerson = new Map<string, PresenceView>();
   for (const person of people) {
     const known = byPerson.get(person.account);
     if (person.account !== me && (!known || known.since < person.since)) byPerson.set(person.account, person);
@@ -23,8 +24,8 @@ export function others(people: readonly PersonHere[], me: string): PersonHere[] 
   return [...byPerson.values()].sort((one, other) => one.name.localeCompare(other.name));
 }
 
-export class Presence implements Vscode.TreeDataProvider<PersonHere> {
-  private people: PersonHere[] = [];
+export class Presence implements Vscode.TreeDataProvider<PresenceView> {
+  private people: PresenceView[] = [];
   private readonly item: Vscode.StatusBarItem;
   private readonly decorated: Vscode.EventEmitter<Vscode.Uri[]>;
   private readonly changed: Vscode.EventEmitter<undefined>;
@@ -50,7 +51,7 @@ export class Presence implements Vscode.TreeDataProvider<PersonHere> {
     say();
   }
 
-  private show(all: readonly PersonHere[]): void {
+  private show(all: readonly PresenceView[]): void {
     const before = this.people;
     this.people = others(all, this.bench.person.id);
     this.item.text = `$(organization) ${this.people.length + 1}`;
@@ -61,7 +62,7 @@ export class Presence implements Vscode.TreeDataProvider<PersonHere> {
     this.decorated.fire([...paths].map((path) => fileUri(this.bench, path)));
   }
 
-  private place({ name, path, branch }: PersonHere): string {
+  private place({ name, path, branch }: PresenceView): string {
     return [name, path ?? t('noFileOpen'), branch && branch !== this.bench.open.files.branch ? branch : ''].filter(Boolean).join(' · ');
   }
 
@@ -74,11 +75,11 @@ export class Presence implements Vscode.TreeDataProvider<PersonHere> {
     return { badge: initials(first.name), tooltip: t('isHere', { names: here.map(({ name }) => name).join(', ') }) };
   }
 
-  getChildren(person?: PersonHere): PersonHere[] {
+  getChildren(person?: PresenceView): PresenceView[] {
     return person ? [] : this.people;
   }
 
-  getTreeItem(person: PersonHere): Vscode.TreeItem {
+  getTreeItem(person: PresenceView): Vscode.TreeItem {
     const { vscode } = this.bench;
     const item = new vscode.TreeItem(person.name);
     const { path } = person;

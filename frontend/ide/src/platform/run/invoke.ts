@@ -13,12 +13,24 @@ export interface FunctionOf {
   id: string;
 }
 
+/** Of what functions answered: `workroom-answer:/FUNCTION 1.jsonc`. */
+const ANSWER = 'workroom-answer';
+/** Answers that can still be looked at. */
+const ANSWERS_KEPT = 20;
+
 export class Invoke {
+  private readonly answers = new Map<string, string>();
+  private count = 0;
+
   constructor(
     private readonly bench: Bench,
     private readonly logs: LogChannels,
     private readonly figures: FiguresView,
-  ) {}
+  ) {
+    bench.vscode.workspace.registerTextDocumentContentProvider(ANSWER, {
+      provideTextDocumentContent: ({ path }) => this.answers.get(path) ?? '',
+    });
+  }
 
   private get at() {
     return { project: this.bench.open.project.slug };
@@ -69,7 +81,7 @@ export class Invoke {
   }
 
   async invoke(given?: FunctionOf): Promise<void> {
-    const { window, workspace, ProgressLocation, ViewColumn } = this.bench.vscode;
+    const { window, ProgressLocation } = this.bench.vscode;
     const picked = given?.id ? given : await this.pick();
     const chosen = picked && (await this.event());
     if (!picked || !chosen) return;
@@ -83,8 +95,18 @@ export class Invoke {
     if (error) void window.showErrorMessage(t('functionFailed', { function: picked.id, error }));
     if (answer.report) this.figures.add(`${picked.id} (${picked.environment})`, [answer.report]);
     const tail = answer.log_tail.trimEnd().split('\n').map((line) => `// ${line}`);
-    const content = [JSON.stringify(answer.result, null, 2), '', ...tail, ''].join('\n');
-    const document = await workspace.openTextDocument({ language: 'jsonc', content });
+    await this.show(picked.id, [JSON.stringify(answer.result, null, 2), '', ...tail, ''].join('\n'));
+  }
+
+  /** An answer beside the editor; it is no file and asks not to be saved. */
+  private async show(name: string, text: string): Promise<void> {
+    const { window, workspace, Uri, ViewColumn } = this.bench.vscode;
+    this.count += 1;
+    const path = `/${name} ${this.count}.jsonc`;
+    this.answers.set(path, text);
+    const [oldest] = this.answers.keys();
+    if (this.answers.size > ANSWERS_KEPT && oldest !== undefined) this.answers.delete(oldest);
+    const document = await workspace.openTextDocument(Uri.from({ scheme: ANSWER, path }));
     await window.showTextDocument(document, { preview: true, viewColumn: ViewColumn.Beside });
   }
 

@@ -77,6 +77,8 @@ export const en = {
   chooseUpdate: 'Update {branch} from which branch?',
   updateFrom: 'Update {branch} from {from}',
   upToDate: 'It is up to date already.',
+  mergeMessage: 'Merge branch {from} into {into}',
+  before: 'before {commit}',
   mergeAsk: '{path}: {reason} ({count} left)',
   'conflict-content': 'both changed the same lines',
   'conflict-both-added': 'both added it',

@@ -75,6 +75,8 @@ export const ko: Record<keyof typeof en, string> = {
   chooseUpdate: '어느 브랜치로 {branch}을(를) 업데이트할까요?',
   updateFrom: '{from}으로 {branch} 업데이트',
   upToDate: '이미 최신 상태입니다.',
+  mergeMessage: 'Merge branch {from} into {into}',
+  before: '{commit} 이전',
   mergeAsk: '{path}: {reason}({count}개 남음)',
   'conflict-content': '양쪽에서 같은 줄을 바꿨습니다',
   'conflict-both-added': '양쪽에서 추가했습니다',
