@@ -87,6 +87,7 @@ const TO_TEST: &[Tool] = &[
         debian: "python3-venv",
     },
     Tool { name: AWS, version: &["--version"], purpose: "`aws logs tail`, version 2", debian: "awscli" },
+    Tool { name: "strace", version: &["--version"], purpose: "what a push leaves at a power cut", debian: "strace" },
     Tool { name: "chromium", version: &["--version"], purpose: "the pages in a browser", debian: "chromium" },
 ];
 
