@@ -73,8 +73,9 @@ impl GitStore {
             let mut writer = PackWriter::default();
             scratch.write(oid, &mut writer)?;
             writer.finish(&dir.path().join(INCOMING))?;
+            // Its objects are whole: no base is looked for.
             let commit = scratch.made_commit(&oid);
-            Ok((Built::Object((oid, commit)), take_in(&packs, dir, upload, &mut |_| {})?))
+            Ok((Built::Object((oid, commit)), take_in(&packs, &[], dir, upload, &mut |_| {})?))
         })
         .await?;
         let (oid, commit) = match built {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::cache::RepositoryPacks;
 use crate::fsck::{Checker, DOTFILE_BYTES_MAX, Fault, check_attributes, check_modules};
 use crate::objects::Objects;
-use crate::pack::{Ingest, Ingested, Kind, PACK_LIMITS};
+use crate::pack::{Ingest, Ingested, Kind, PACK_LIMITS, PackSet};
 use crate::record::StoredPack;
 use crate::{Error, Oid, Result};
 
@@ -30,6 +30,7 @@ pub(crate) struct Received {
 /// Checks the spooled pack of `dir` against the repository; `None` when it holds nothing.
 pub(crate) fn take_in(
     packs: &Arc<RepositoryPacks>,
+    stored: &[StoredPack],
     dir: TempDir,
     upload: String,
     tell: &mut dyn FnMut(&str),
@@ -37,13 +38,8 @@ pub(crate) fn take_in(
     let path = dir.path().join(INCOMING);
     let objects = Objects::open(Arc::clone(packs), None)?;
     let mut checker = Checker::default();
-    let base = |oid: &Oid| match objects.header(oid)? {
-        Some((_, size)) if size > PACK_LIMITS.object_bytes => {
-            Err(Error::TooLarge("the base of a delta is too large".into()))
-        }
-        Some(_) => objects.read(oid).map(Some),
-        None => Ok(None),
-    };
+    let set = PackSet::open(packs, stored)?;
+    let base = |oid: &Oid| set.content(oid, PACK_LIMITS.object_bytes);
     let mut check = |kind: Kind, oid: &Oid, bytes: &[u8]| checker.object(kind, oid, bytes);
     let ingested = Ingest { limits: PACK_LIMITS, base: &base, check: &mut check }.run(&path)?;
     if ingested.objects.is_empty() {

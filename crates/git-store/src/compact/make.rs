@@ -19,7 +19,7 @@ use super::garbage::{self, Listed};
 use crate::bitmap;
 use crate::cache::RepositoryPacks;
 use crate::objects::Objects;
-use crate::pack::{Chosen, Ingest, PACK_LIMITS, PackSet, Plan, write_pack};
+use crate::pack::{Chosen, Ingest, OWN_LIMITS, PackSet, Plan, write_pack};
 use crate::quarantine::{INCOMING, Received, place};
 use crate::record::{Snapshot, StoredBitmaps, StoredBlob, StoredPack, blob_key, immutable};
 use crate::store::{GitStore, blocking};
@@ -159,7 +159,7 @@ impl Source {
     fn fits(&self, packs: &[StoredPack]) -> Vec<StoredPack> {
         let bytes: u64 = packs.iter().map(|pack| pack.bytes).sum();
         let objects: u64 = packs.iter().map(|pack| pack.objects).sum();
-        let fits = bytes <= PACK_LIMITS.pack_bytes && objects <= u64::from(PACK_LIMITS.objects);
+        let fits = bytes <= OWN_LIMITS.pack_bytes && objects <= u64::from(OWN_LIMITS.objects);
         if fits { packs.to_vec() } else { Vec::new() }
     }
 
@@ -187,7 +187,7 @@ impl Source {
         let mut sink = |bytes: &[u8]| file.write_all(bytes).map_err(Error::io("joining packs"));
         write_pack(set, &objects, &Chosen { send, ..Chosen::default() }, plan, &mut sink)?;
         file.flush().map_err(Error::io("joining packs"))?;
-        let ingest = Ingest { limits: PACK_LIMITS, base: &|_| Ok(None), check: &mut |_, _, _| Ok(()) };
+        let ingest = Ingest { limits: OWN_LIMITS, base: &|_| Ok(None), check: &mut |_, _, _| Ok(()) };
         let pack = place(dir.path(), &path, &ingest.run(&path)?, self.upload.clone())?;
         Ok(Some(Received { dir, pack, epoch: self.snapshot.epoch, needs: Vec::new() }))
     }

@@ -10,12 +10,14 @@ const DATE_MAX: u64 = i64::MAX as u64;
 /// The headers end in an empty line, or at the end of the object, and have no NUL.
 fn headers(bytes: &[u8]) -> Result<&[u8], Fault> {
     let end = bytes.windows(2).position(|pair| pair == b"\n\n").map(|at| at + 1);
-    let head = match end {
-        Some(end) => &bytes[..end],
-        None if bytes.ends_with(b"\n") => bytes,
-        None => return Err(Fault("unterminatedHeader", "unterminated header")),
-    };
-    if head.contains(&0) { Err(Fault("nulInHeader", "unterminated header: NUL in it")) } else { Ok(head) }
+    let head = &bytes[..end.unwrap_or(bytes.len())];
+    if head.contains(&0) {
+        Err(Fault("nulInHeader", "unterminated header: NUL in it"))
+    } else if head.ends_with(b"\n") {
+        Ok(head)
+    } else {
+        Err(Fault("unterminatedHeader", "unterminated header"))
+    }
 }
 
 /// Takes the value of a header line off `head`, when the line is of this name.
@@ -86,16 +88,18 @@ fn check_person(line: &[u8]) -> Result<(), Fault> {
 
 fn check_date(date: &[u8]) -> Result<(), Fault> {
     let bad = Fault("badDate", "invalid author/committer line - bad date");
+    let blank = date.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let date = &date[blank..];
     let end = date.iter().position(|b| !b.is_ascii_digit()).unwrap_or(date.len());
     let (digits, rest) = date.split_at(end);
     if digits.is_empty() {
         return Err(bad);
     }
-    if digits.len() > 1 && digits[0] == b'0' {
+    if digits[0] == b'0' && date.get(1) != Some(&b' ') {
         return Err(Fault("zeroPaddedDate", "invalid author/committer line - zero-padded date"));
     }
     let seconds = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
-    if seconds.is_none_or(|seconds| seconds >= DATE_MAX) {
+    if seconds.is_none_or(|seconds| seconds > DATE_MAX) {
         return Err(Fault("badDateOverflow", "invalid author/committer line - date causes integer overflow"));
     }
     let zone = rest.strip_prefix(b" ").ok_or(bad)?;

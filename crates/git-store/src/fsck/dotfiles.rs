@@ -1,5 +1,6 @@
 //! `.gitmodules` and `.gitattributes`: files that clients act upon.
 
+use super::config::{Setting, settings};
 use super::{DOTFILE_BYTES_MAX, Fault};
 
 /// A line of `.gitattributes` (bytes; gitattributes(5)).
@@ -9,7 +10,9 @@ pub(crate) fn check_attributes(bytes: &[u8]) -> Result<(), Fault> {
     if bytes.len() > DOTFILE_BYTES_MAX {
         return Err(Fault("gitattributesLarge", ".gitattributes too large to parse"));
     }
-    if bytes.split(|b| *b == b'\n').any(|line| line.len() >= ATTRIBUTES_LINE_MAX) {
+    // Git reads it as text that ends at a NUL.
+    let text = bytes.split(|b| *b == 0).next().unwrap_or_default();
+    if text.split(|b| *b == b'\n').any(|line| line.len() >= ATTRIBUTES_LINE_MAX) {
         return Err(Fault("gitattributesLineLength", ".gitattributes has too long lines"));
     }
     Ok(())
@@ -20,18 +23,11 @@ pub(crate) fn check_modules(bytes: &[u8]) -> Result<(), Fault> {
         return Err(Fault("gitmodulesLarge", ".gitmodules too large to parse"));
     }
     // A file that git cannot parse is of no effect from there on.
-    let mut name = None;
-    for line in logical_lines(bytes) {
-        let line = line.trim_ascii();
-        if line.first() == Some(&b'[') {
-            name = section(line);
-            if name.as_deref().is_some_and(|name| !is_good_name(name)) {
-                return Err(Fault("gitmodulesName", "disallowed submodule name"));
-            }
-        } else if name.is_some() && !matches!(line.first(), None | Some(b'#' | b';')) {
-            let mut parts = line.splitn(2, |b| *b == b'=');
-            let key = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-            let value = unquote(parts.next().unwrap_or_default().trim_ascii());
+    for Setting { submodule, key, value } in settings(bytes) {
+        if !is_good_name(&submodule) {
+            return Err(Fault("gitmodulesName", "disallowed submodule name"));
+        }
+        if let Some(value) = value {
             check_value(&key, &value)?;
         }
     }
@@ -49,61 +45,6 @@ fn check_value(key: &[u8], value: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Lines, with those that end in a backslash joined to the next.
-fn logical_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    let mut joined = false;
-    for line in bytes.split(|b| *b == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let slashes = line.iter().rev().take_while(|b| **b == b'\\').count();
-        let (text, open) = if slashes % 2 == 1 { (&line[..line.len() - 1], true) } else { (line, false) };
-        match lines.last_mut() {
-            Some(last) if joined => last.extend_from_slice(text),
-            _ => lines.push(text.to_vec()),
-        }
-        joined = open;
-    }
-    lines
-}
-
-/// The name in `[submodule "name"]`.
-fn section(line: &[u8]) -> Option<Vec<u8>> {
-    let inner = line.strip_prefix(b"[")?.trim_ascii_start();
-    let (word, rest) = inner.split_at_checked(9)?;
-    if !word.eq_ignore_ascii_case(b"submodule") {
-        return None;
-    }
-    let end = rest.iter().rposition(|b| *b == b']').unwrap_or(rest.len());
-    Some(unquote(rest[..end].trim_ascii()))
-}
-
-/// A value without its quotes, escapes and comment (git-config, "Syntax").
-fn unquote(raw: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut quoted = false;
-    let mut bytes = raw.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\\' => match bytes.next() {
-                Some(b'n') => out.push(b'\n'),
-                Some(b't') => out.push(b'\t'),
-                Some(other) => out.push(*other),
-                None => {}
-            },
-            b'#' | b';' if !quoted => break,
-            _ => out.push(*byte),
-        }
-    }
-    if !quoted {
-        let end = out.trim_ascii_end().len();
-        if !raw.ends_with(b"\"") {
-            out.truncate(end);
-        }
-    }
-    out
-}
-
 fn is_good_name(name: &[u8]) -> bool {
     !name.is_empty() && name.split(|b| matches!(b, b'/' | b'\\')).all(|part| part != b"..")
 }
@@ -113,24 +54,53 @@ fn is_good_url(url: &[u8]) -> bool {
     if url.first() == Some(&b'-') || url.contains(&b'\n') {
         return false;
     }
-    let lower = url.to_ascii_lowercase();
-    if lower.windows(3).any(|w| w == b"%0a") {
-        return false;
-    }
     if url.starts_with(b"./") || url.starts_with(b"../") {
-        // `../` that leaves a host name behind it, then `:`, would be read as a transport.
-        let mut rest = url;
-        let mut up = 0;
-        while let Some(next) = rest.strip_prefix(b"../").map(|r| (r, 1)).or(rest.strip_prefix(b"./").map(|r| (r, 0))) {
-            rest = next.0;
-            up += next.1;
-        }
-        return !(up > 0 && matches!(rest.first(), Some(b':' | b'/')));
+        return !decodes_to_line_break(url) && !escapes_its_root(url);
     }
-    let empty_host = [&b"http://"[..], b"https://", b"ftp://", b"ftps://"]
-        .iter()
-        .any(|scheme| lower.strip_prefix(*scheme).is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b':'))));
-    !empty_host
+    let lower = url.to_ascii_lowercase();
+    if lower.starts_with(b"git://") {
+        return !decodes_to_line_break(url);
+    }
+    let transport = [&b"http::"[..], b"https::", b"ftp::", b"ftps::"].iter().find_map(|t| lower.strip_prefix(*t));
+    let scheme =
+        |text: &[u8]| [&b"http://"[..], b"https://", b"ftp://", b"ftps://"].iter().any(|s| text.starts_with(s));
+    match transport {
+        Some(rest) => is_good_web_url(rest),
+        None if scheme(&lower) => is_good_web_url(&lower),
+        None => true,
+    }
+}
+
+fn decodes_to_line_break(url: &[u8]) -> bool {
+    url.windows(3).any(|w| w.eq_ignore_ascii_case(b"%0a"))
+}
+
+/// `../` that leaves a host name behind it, then `:` or `/`, would be read as a transport.
+fn escapes_its_root(url: &[u8]) -> bool {
+    let mut rest = url;
+    let mut up = 0;
+    while let Some(next) = rest.strip_prefix(b"../").map(|r| (r, 1)).or(rest.strip_prefix(b"./").map(|r| (r, 0))) {
+        rest = next.0;
+        up += next.1;
+    }
+    up > 0 && matches!(rest.first(), Some(b':' | b'/'))
+}
+
+/// `scheme://[user@]host[:port]…`, with whole escapes and none that is a line break.
+fn is_good_web_url(url: &[u8]) -> bool {
+    let Some(at) = url.windows(3).position(|w| w == b"://") else { return false };
+    let rest = &url[at + 3..];
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let host = authority.rsplit(|b| *b == b'@').next().unwrap_or_default();
+    let bracket = host.iter().rposition(|b| *b == b']').map_or(0, |at| at + 1);
+    let colon = host[bracket..].iter().rposition(|b| *b == b':').map(|at| at + bracket);
+    let (name, port) = colon.map_or((host, None), |at| (&host[..at], Some(&host[at + 1..])));
+    let is_port =
+        |port: &[u8]| port.is_empty() || std::str::from_utf8(port).is_ok_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0));
+    let escapes = url.iter().enumerate().filter(|(_, b)| **b == b'%');
+    let mut whole = escapes.map(|(at, _)| url.get(at + 1..at + 3).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)));
+    !name.is_empty() && port.is_none_or(is_port) && !decodes_to_line_break(url) && whole.all(|whole| whole)
 }
 
 #[cfg(test)]
@@ -153,5 +123,14 @@ mod tests {
         assert_eq!(fault(&with("url", "https:///x")), Some("gitmodulesUrl"));
         assert_eq!(fault(&with("path", "-x")), Some("gitmodulesPath"));
         assert_eq!(fault(&with("update", "!touch x")), Some("gitmodulesUpdate"));
+        for bad in
+            ["http::-x", "https::/x", "http://x:port/", "https://x/%zz", "../:x", "../../../https:///x", "git://x/%0a"]
+        {
+            let expected = (bad != "../../../https:///x").then_some("gitmodulesUrl");
+            assert_eq!(fault(&with("url", bad)), expected, "{bad}");
+        }
+        assert_eq!(fault("[submodule \"x\"] url = -x\n"), Some("gitmodulesUrl"), "on the line of its section");
+        assert_eq!(fault("[submodule...]\nurl = x\n"), Some("gitmodulesName"), "the old spelling");
+        assert_eq!(fault("[submodule \"../x\"]\n"), None, "nothing is set");
     }
 }

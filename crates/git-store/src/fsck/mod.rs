@@ -1,6 +1,7 @@
 //! The rules of `git fsck --strict` on what is pushed (git-fsck, "fsck messages").
 
 mod commit;
+mod config;
 mod dotfiles;
 mod tree;
 

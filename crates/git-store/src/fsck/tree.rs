@@ -124,10 +124,14 @@ fn check_name(name: &[u8]) -> Result<(), Fault> {
 }
 
 fn note(item: &TreeItem<'_>, checker: &mut Checker) -> Result<(), Fault> {
-    let modules = is_dotfile(item.name, "gitmodules", b"gitmod~", b"gi7eba");
+    let modules = is_modules(item.name);
+    let attributes = is_dotfile(item.name, "gitattributes", b"gitatt~", b"gi7d29");
     match item.mode & TYPE_MASK {
         SYMLINK if modules => return Err(Fault("gitmodulesSymlink", ".gitmodules is a symbolic link")),
-        FOLDER | SUBMODULE if modules => return Err(Fault("gitmodulesBlob", "non-blob found at .gitmodules")),
+        FOLDER if modules => return Err(Fault("gitmodulesBlob", "non-blob found at .gitmodules")),
+        SUBMODULE if modules => return Err(Fault("gitmodulesMissing", "unable to read .gitmodules blob")),
+        FOLDER if attributes => return Err(Fault("gitattributesBlob", "non-blob found at .gitattributes")),
+        SUBMODULE if attributes => return Err(Fault("gitattributesMissing", "unable to read .gitattributes blob")),
         SUBMODULE => return Ok(()),
         FOLDER => return checker.link(item.oid, Kind::Tree),
         SYMLINK | PLAIN => {}
@@ -136,10 +140,16 @@ fn note(item: &TreeItem<'_>, checker: &mut Checker) -> Result<(), Fault> {
     if modules {
         checker.modules.insert(item.oid);
     }
-    if item.mode & TYPE_MASK == PLAIN && is_dotfile(item.name, "gitattributes", b"gitatt~", b"gi7d29") {
+    if attributes && item.mode & TYPE_MASK == PLAIN {
         checker.attributes.insert(item.oid);
     }
     checker.link(item.oid, Kind::Blob)
+}
+
+/// NTFS takes what follows a backslash for a name of its own.
+fn is_modules(name: &[u8]) -> bool {
+    let is = |name: &[u8]| is_dotfile(name, "gitmodules", b"gitmod~", b"gi7eba");
+    is(name) || name.split(|b| *b == b'\\').skip(1).any(is)
 }
 
 /// Whether some file system may take `name` for `.{wanted}`: `short` and `hash` begin its NTFS short names.

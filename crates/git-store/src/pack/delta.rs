@@ -1,17 +1,32 @@
 //! Deltas: a base's size, a result's size, and instructions to copy or insert (gitformat-pack).
 
+use std::io::BufRead;
+
+use super::content::Content;
 use crate::{Error, Result};
 
 fn bad() -> Error {
     Error::Unpack("a delta is malformed".into())
 }
 
-fn size(delta: &mut &[u8]) -> Result<u64> {
+fn byte(delta: &mut dyn BufRead) -> Result<Option<u8>> {
+    let mut byte = [0];
+    match delta.read(&mut byte) {
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(byte[0])),
+        Err(_) => Err(bad()),
+    }
+}
+
+fn next(delta: &mut dyn BufRead) -> Result<u8> {
+    byte(delta)?.ok_or_else(bad)
+}
+
+fn size(delta: &mut dyn BufRead) -> Result<u64> {
     let mut value = 0u64;
     let mut shift = 0;
     loop {
-        let (byte, rest) = delta.split_first().ok_or_else(bad)?;
-        *delta = rest;
+        let byte = next(delta)?;
         let part = u64::from(byte & 0x7f);
         if shift > 56 {
             return Err(bad());
@@ -29,67 +44,76 @@ pub(super) fn sizes(mut delta: &[u8]) -> Result<(u64, u64)> {
     Ok((size(&mut delta)?, size(&mut delta)?))
 }
 
-/// Applies a delta whose result is at most `limit` bytes.
-pub(super) fn apply(base: &[u8], mut delta: &[u8], limit: u64) -> Result<Vec<u8>> {
-    let base_size = size(&mut delta)?;
-    let result_size = size(&mut delta)?;
-    if base_size != base.len() as u64 {
+/// Applies a delta whose result is at most `limit` bytes, and feeds the result to `sink`.
+pub(super) fn apply(
+    base: &Content,
+    delta: &mut dyn BufRead,
+    limit: u64,
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let (base_size, result_size) = (size(delta)?, size(delta)?);
+    if base_size != base.len() {
         return Err(bad());
     }
     if result_size > limit {
         return Err(Error::TooLarge(format!("an object is {result_size} bytes, the limit is {limit} bytes")));
     }
-    let result_size = usize::try_from(result_size).map_err(|_| bad())?;
-    let mut out = Vec::with_capacity(result_size);
-    while let Some((&op, rest)) = delta.split_first() {
-        delta = rest;
-        let piece = match op {
+    let mut left = result_size;
+    while let Some(op) = byte(delta)? {
+        let length = match op {
             0 => return Err(bad()),
-            1..0x80 => {
-                let (piece, rest) = delta.split_at_checked(usize::from(op)).ok_or_else(bad)?;
-                delta = rest;
-                piece
-            }
+            1..0x80 => u64::from(op),
             _ => {
-                let mut take = |bits: std::ops::Range<u8>| -> Result<usize> {
-                    let mut value = 0;
-                    for (place, bit) in bits.enumerate() {
-                        if op & (1 << bit) != 0 {
-                            let (byte, rest) = delta.split_first().ok_or_else(bad)?;
-                            delta = rest;
-                            value |= usize::from(*byte) << (8 * place);
-                        }
-                    }
-                    Ok(value)
-                };
-                let start = take(0..4)?;
-                let length = match take(4..7)? {
+                let start = operand(delta, op, 0..4)?;
+                let length = match operand(delta, op, 4..7)? {
                     0 => 0x10000,
                     n => n,
                 };
-                base.get(start..start + length).ok_or_else(bad)?
+                left = left.checked_sub(length).ok_or_else(bad)?;
+                base.copy(start, length, sink)?.ok_or_else(bad)?;
+                continue;
             }
         };
-        if out.len() + piece.len() > result_size {
-            return Err(bad());
-        }
-        out.extend_from_slice(piece);
+        left = left.checked_sub(length).ok_or_else(bad)?;
+        let mut piece = [0; 0x7f];
+        delta.read_exact(&mut piece[..length as usize]).map_err(|_| bad())?;
+        sink(&piece[..length as usize])?;
     }
-    if out.len() == result_size { Ok(out) } else { Err(bad()) }
+    if left == 0 { Ok(()) } else { Err(bad()) }
+}
+
+/// A number of which the bits of `op` say which bytes there are.
+fn operand(delta: &mut dyn BufRead, op: u8, bits: std::ops::Range<u8>) -> Result<u64> {
+    let mut value = 0;
+    for (place, bit) in bits.enumerate() {
+        if op & (1 << bit) != 0 {
+            value |= u64::from(next(delta)?) << (8 * place);
+        }
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn applied(base: &[u8], mut delta: &[u8], limit: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        apply(&Content::Memory(base.to_vec()), &mut delta, limit, &mut |bytes| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
     #[test]
     fn copies_and_inserts_make_the_result() {
         let delta = [5, 7, 0x91, 1, 3, 2, b'x', b'y', 0x90, 2];
-        assert_eq!(apply(b"abcde", &delta, 100).unwrap(), b"bcdxyab");
-        assert!(apply(b"abcd", &delta, 100).is_err(), "another base size");
-        assert!(apply(b"abcde", &delta, 6).is_err(), "past the limit");
-        assert!(apply(b"abcde", &delta[..9], 100).is_err(), "cut");
-        assert!(apply(b"abcde", &[5, 2, 0x91, 4, 2], 100).is_err(), "past the base");
-        assert!(apply(b"abcde", &[5, 1, 0], 100).is_err(), "the reserved instruction");
+        assert_eq!(applied(b"abcde", &delta, 100).unwrap(), b"bcdxyab");
+        assert!(applied(b"abcd", &delta, 100).is_err(), "another base size");
+        assert!(applied(b"abcde", &delta, 6).is_err(), "past the limit");
+        assert!(applied(b"abcde", &delta[..9], 100).is_err(), "cut");
+        assert!(applied(b"abcde", &[5, 2, 0x91, 4, 2], 100).is_err(), "past the base");
+        assert!(applied(b"abcde", &[5, 1, 0], 100).is_err(), "the reserved instruction");
     }
 }

@@ -1,7 +1,9 @@
 //! Packs: reading, indexing, checking what arrives, writing and copying (gitformat-pack).
 
+mod content;
 mod copy;
 mod delta;
+mod hash;
 mod index;
 mod ingest;
 mod reader;
@@ -9,11 +11,12 @@ mod set;
 mod write;
 
 pub(crate) use copy::{Chosen, Plan, write_pack};
+pub(crate) use hash::object_id;
 pub(crate) use index::PackIndex;
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use reader::Kind;
 pub(crate) use set::PackSet;
-pub(crate) use write::{PackWriter, object_id};
+pub(crate) use write::PackWriter;
 
 /// Limits of one push. They hold before memory is taken.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +30,7 @@ pub(crate) struct PackLimits {
     pub meta_bytes: u64,
     /// Deltas on deltas.
     pub depth: u32,
-    /// Bytes that may be made while resolving deltas: a floor, and a factor on the pack's own bytes.
+    /// Bytes that may be made while a pack is inflated and its deltas are resolved: a floor, and a factor on the pack's own bytes.
     pub work_floor: u64,
     pub work_factor: u64,
 }
@@ -38,6 +41,10 @@ pub(crate) const PACK_LIMITS: PackLimits = PackLimits {
     object_bytes: 100 << 20,
     meta_bytes: 16 << 20,
     depth: 4095,
-    work_floor: 2 << 30,
+    work_floor: 400 << 20,
     work_factor: 400,
 };
+
+/// Limits of a pack that was made here, of objects that passed the others once.
+pub(crate) const OWN_LIMITS: PackLimits =
+    PackLimits { pack_bytes: u64::MAX, objects: u32::MAX, work_floor: u64::MAX, work_factor: 0, ..PACK_LIMITS };

@@ -77,6 +77,16 @@ pub(crate) struct EntryHeader {
     pub data_at: u64,
 }
 
+impl EntryHeader {
+    /// The type of an entry that is no delta.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match self.storage {
+            Storage::Whole(kind) => Some(kind),
+            _ => None,
+        }
+    }
+}
+
 pub(crate) struct PackFile {
     file: File,
     len: u64,

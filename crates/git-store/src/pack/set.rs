@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::PackIndex;
-use super::reader::{Kind, PackFile, Storage};
+use super::reader::{EntryHeader, Kind, PackFile, Storage};
 use crate::cache::RepositoryPacks;
 use crate::record::StoredPack;
 use crate::{Error, Oid, Result};
@@ -21,6 +21,16 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn numbers(&self) -> std::ops::Range<u32> {
         self.first..self.first + self.index.len() as u32
+    }
+
+    /// Where the base of the entry at `at` begins; `Some(None)` when it has none, `None` when it is not in the index.
+    pub(super) fn base_of(&self, at: u64, entry: &EntryHeader) -> Option<Option<u64>> {
+        match entry.storage {
+            Storage::Whole(_) => Some(None),
+            Storage::OnOffset(base) if base < at => Some(Some(base)),
+            Storage::OnOffset(_) => None,
+            Storage::OnOid(base) => Some(Some(self.index.offset(self.index.find(&base)?))),
+        }
     }
 
     /// Where the entry of this rank (its place in pack order) begins.
@@ -74,6 +84,11 @@ impl PackSet {
             let offset = member.index.offset(member.index.find(oid)?);
             Some(member.first + member.index.rank(offset)? as u32)
         })
+    }
+
+    /// The pack that an object is in, and where.
+    pub(super) fn locate(&self, oid: &Oid) -> Option<(&Member, u64)> {
+        self.members.iter().find_map(|member| Some((member, member.index.offset(member.index.find(oid)?))))
     }
 
     fn member_of(&self, number: u32) -> Option<&Member> {

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use sha1::{Digest, Sha1};
 
-use super::ingest::object_hash;
+use super::hash::object_id;
 use super::reader::{Kind, write_type_and_size};
 use crate::{Error, Oid, Result};
 
@@ -44,12 +44,6 @@ impl PackWriter {
         out.extend_from_slice(&checksum);
         std::fs::write(path, out).map_err(Error::io("writing a pack"))
     }
-}
-
-pub(crate) fn object_id(kind: Kind, bytes: &[u8]) -> Oid {
-    let mut hash = object_hash(kind, bytes.len() as u64);
-    hash.update(bytes);
-    Oid::from_bytes(hash.finalize().into())
 }
 
 pub(super) fn pack_header(count: u32) -> [u8; 12] {

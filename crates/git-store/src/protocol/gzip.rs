@@ -10,7 +10,11 @@ use futures::StreamExt;
 /// Bytes inflated at a time: one step makes at most about a thousand times as many.
 const STEP: usize = 4096;
 
+/// What a body may inflate to (bytes): clients compress what they ask for, never a pack.
+const INFLATED_MAX: u64 = 32 << 20;
+
 struct State {
+    left: u64,
     body: BlobStream,
     decoder: GzDecoder<Vec<u8>>,
     pending: Bytes,
@@ -19,7 +23,8 @@ struct State {
 
 /// Inflates one gzip member; what follows it is an error.
 pub(crate) fn gunzip(body: BlobStream) -> BlobStream {
-    let state = State { body, decoder: GzDecoder::new(Vec::new()), pending: Bytes::new(), ended: false };
+    let state =
+        State { left: INFLATED_MAX, body, decoder: GzDecoder::new(Vec::new()), pending: Bytes::new(), ended: false };
     futures::stream::try_unfold(state, |mut state| async move {
         while !state.ended {
             if state.pending.is_empty() {
@@ -42,6 +47,8 @@ pub(crate) fn gunzip(body: BlobStream) -> BlobStream {
                 }
             }
             let made = std::mem::take(state.decoder.get_mut());
+            let too_large = || io::Error::new(io::ErrorKind::InvalidData, "the gzip body inflates to too much");
+            state.left = state.left.checked_sub(made.len() as u64).ok_or_else(too_large)?;
             if !made.is_empty() {
                 return Ok(Some((Bytes::from(made), state)));
             }

@@ -116,7 +116,7 @@ impl GitStore {
                 let _ = sender.try_send(out.into());
             }
         };
-        blocking(move || take_in(&packs, dir, upload, &mut tell)).await
+        blocking(move || take_in(&packs, &snapshot.contents.packs, dir, upload, &mut tell)).await
     }
 
     async fn push_commands(

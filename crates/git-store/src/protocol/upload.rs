@@ -24,6 +24,8 @@ use crate::{Error, Oid, RepositoryId, Result};
 
 /// A request once inflated (bytes).
 const REQUEST_BYTES_MAX: u64 = 16 << 20;
+/// Lines of a request: as many objects and prefixes as may be named, and some more.
+const PACKETS_MAX: usize = 300_000;
 /// Packets on their way to a slow client.
 const PACKETS_AHEAD: usize = 16;
 
@@ -41,6 +43,9 @@ impl GitStore {
         let mut packets = Vec::new();
         let mut reader = PacketReader::new(body, REQUEST_BYTES_MAX);
         while let Some(packet) = reader.next().await? {
+            if packets.len() >= PACKETS_MAX {
+                return Err(Error::TooLarge("the request has too many lines".into()));
+            }
             packets.push(packet);
         }
         let snapshot = self.snapshot(id).await?;

@@ -1,0 +1,150 @@
+//! The bytes of one object: in memory, or in a file once they are many.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+
+use flate2::bufread::ZlibDecoder;
+
+use super::reader::PackFile;
+use super::{Kind, PackSet, delta};
+use crate::{Error, Result};
+
+/// What an object may take of memory (bytes).
+pub(super) const IN_MEMORY_MAX: usize = 4 << 20;
+/// A piece of a file at a time (bytes).
+const PIECE: usize = 64 * 1024;
+/// Deltas on deltas in a stored pack.
+const CHAIN_MAX: usize = 5000;
+
+pub(crate) enum Content {
+    Memory(Vec<u8>),
+    /// A file without a name, and its length.
+    Spilled(File, u64),
+}
+
+impl Content {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Spilled(_, len) => *len,
+        }
+    }
+
+    /// The bytes, when they are in memory.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Memory(bytes) => Some(bytes),
+            Self::Spilled(..) => None,
+        }
+    }
+
+    /// Feeds `length` bytes from `start` to `sink`; `None` when there are not as many.
+    pub(super) fn copy(
+        &self,
+        start: u64,
+        length: u64,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Option<()>> {
+        let Some(end) = start.checked_add(length).filter(|end| *end <= self.len()) else { return Ok(None) };
+        match self {
+            Self::Memory(bytes) => sink(&bytes[start as usize..end as usize])?,
+            Self::Spilled(file, _) => {
+                let mut piece = [0; PIECE];
+                let mut at = start;
+                while at < end {
+                    let n = PIECE.min((end - at) as usize);
+                    file.read_exact_at(&mut piece[..n], at).map_err(Error::io("reading a large object"))?;
+                    sink(&piece[..n])?;
+                    at += n as u64;
+                }
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Feeds all bytes to `sink`.
+    pub(crate) fn each(&self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.copy(0, self.len(), sink).map(drop)
+    }
+}
+
+/// Takes bytes as they come.
+#[derive(Default)]
+pub(super) struct Spool {
+    memory: Vec<u8>,
+    file: Option<(File, u64)>,
+}
+
+impl Spool {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.file.is_none() && self.memory.len() + bytes.len() > IN_MEMORY_MAX {
+            let file = tempfile::tempfile().map_err(Error::io("spooling a large object"))?;
+            self.file = Some((file, 0));
+            let begun = std::mem::take(&mut self.memory);
+            self.push(&begun)?;
+        }
+        match &mut self.file {
+            None => self.memory.extend_from_slice(bytes),
+            Some((file, len)) => {
+                file.write_all(bytes).map_err(Error::io("spooling a large object"))?;
+                *len += bytes.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Content {
+        match self.file {
+            Some((file, len)) => Content::Spilled(file, len),
+            None => Content::Memory(self.memory),
+        }
+    }
+}
+
+/// The inflated bytes of the entry whose deflated ones begin at `data_at`.
+pub(super) fn inflated(pack: &PackFile, data_at: u64, size: u64) -> Result<Content> {
+    let mut spool = Spool::default();
+    let mut failed = None;
+    pack.inflate_with(data_at, size, |chunk| {
+        if failed.is_none() {
+            failed = spool.push(chunk).err();
+        }
+    })?;
+    failed.map_or(Ok(()), Err)?;
+    Ok(spool.finish())
+}
+
+/// The result of the delta whose deflated bytes begin at `data_at`, on `base`.
+pub(super) fn patched(base: &Content, pack: &PackFile, data_at: u64, limit: u64) -> Result<Content> {
+    let mut instructions = BufReader::with_capacity(16 * 1024, ZlibDecoder::new(pack.cursor(data_at)));
+    let mut spool = Spool::default();
+    delta::apply(base, &mut instructions as &mut dyn BufRead, limit, &mut |bytes| spool.push(bytes))?;
+    Ok(spool.finish())
+}
+
+impl PackSet {
+    /// An object of the set, without libgit2's memory for it; `None` when it is not here.
+    pub(crate) fn content(&self, oid: &crate::Oid, limit: u64) -> Result<Option<(Kind, Content)>> {
+        let Some((member, mut at)) = self.locate(oid) else { return Ok(None) };
+        let corrupt = || Error::Corrupt(format!("object {oid}"));
+        let mut chain = Vec::new();
+        let (kind, mut content) = loop {
+            let entry = member.file.entry(at)?;
+            if chain.len() > CHAIN_MAX {
+                return Err(corrupt());
+            }
+            match member.base_of(at, &entry).ok_or_else(corrupt)? {
+                None => break (entry.kind().ok_or_else(corrupt)?, inflated(&member.file, entry.data_at, entry.size)?),
+                Some(base) => {
+                    chain.push(entry.data_at);
+                    at = base;
+                }
+            }
+        };
+        for data_at in chain.into_iter().rev() {
+            content = patched(&content, &member.file, data_at, limit)?;
+        }
+        Ok(Some((kind, content)))
+    }
+}
