@@ -3,7 +3,7 @@
 use cloud::Access::{
     self, CheckRecords, DeleteBlobs, DeleteRecords, DescribeStacks, GetRecords, InvokeStacks, ListBlobs, PutRecords,
     QueryRecords, ReachTargets, ReadBlobs, ReadLogs, ReadParameters, ReadStackLogs, SendJobs, StackCredentials,
-    WriteBlobs, WriteParameters,
+    UploadBlobs, WriteBlobs, WriteParameters,
 };
 
 /// Sign-in makes signing keys when there are none.
@@ -90,6 +90,7 @@ pub(crate) const FILES: &[Access] = &[
     CheckRecords,
     ReadBlobs("projects/*/files/*"),
     WriteBlobs("projects/*/files/*"),
+    UploadBlobs("projects/*/files/*"),
     DeleteBlobs("projects/*/files/*"),
 ];
 

@@ -331,3 +331,151 @@ fn boto(script: &Path, credentials: &Value, arguments: &[&str], scratch: &Path) 
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
     succeed(command.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env("NO_PROXY", "*"));
 }
+
+/// More than goes in one PUT: six parts, the last of 5 MiB and a byte.
+const LONG: u64 = 85 * 1024 * 1024 + 1;
+
+/// The bytes of one part of the noise, and their digest.
+fn part_of(plan: &Value) -> (Vec<u8>, String) {
+    let (offset, size) = (plan["offset"].as_u64().unwrap(), plan["size"].as_u64().unwrap());
+    let mut noise = Noise::new(LONG);
+    std::io::copy(&mut (&mut noise).take(offset), &mut std::io::sink()).unwrap();
+    let mut bytes = Vec::new();
+    (&mut noise).take(size).read_to_end(&mut bytes).unwrap();
+    let sha256 = hex::encode(Sha256::digest(&bytes));
+    (bytes, sha256)
+}
+
+fn sign(project: &Project, upload: &str, number: &Value, sha256: &str) -> Value {
+    let body = json!({"numbers": [{"number": number, "sha256": sha256}]});
+    let signed = project.client.post(&project.path(&format!("/uploads/{upload}/parts")), &body).expect(200).json();
+    signed["parts"][0]["put"].clone()
+}
+
+fn send_part(put: &Value, body: &[u8]) -> u16 {
+    let all = headers(put);
+    let all: Vec<(&str, &str)> = all
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
+        .collect();
+    Client::new("http://unused.invalid").send("PUT", put["url"].as_str().unwrap(), &all, Some(body)).status
+}
+
+fn received(project: &Project, upload: &str) -> Vec<bool> {
+    let status = project.client.get(&project.path(&format!("/uploads/{upload}"))).expect(200).json();
+    assert_eq!(status["state"], "waiting");
+    status["parts"].as_array().unwrap().iter().map(|part| part["received"].as_bool().unwrap()).collect()
+}
+
+#[test]
+fn a_long_upload_goes_on_after_a_power_cut() {
+    if deployed::leaves_out("a deployed platform is not killed") {
+        return;
+    }
+    let team = Team::start();
+    let project = team.project("resumed", "empty");
+    let (_, sha256) = digest(Noise::new(LONG));
+    let waiting = upload(&project, "films/long.bin", LONG, &sha256);
+    assert!(waiting.get("put").is_none(), "{waiting}");
+    let (id, plans) = (waiting["id"].as_str().unwrap().to_owned(), waiting["parts"].as_array().unwrap().clone());
+    assert_eq!(plans.len(), 6);
+    for plan in &plans[..2] {
+        let (bytes, sha256) = part_of(plan);
+        assert_eq!(send_part(&sign(&project, &id, &plan["number"], &sha256), &bytes), 200);
+    }
+    // The power goes while the third part is on its way.
+    let (bytes, sha256_of_third) = part_of(&plans[2]);
+    let put = sign(&project, &id, &plans[2]["number"], &sha256_of_third);
+    let address = put["url"].as_str().unwrap().split_once("://").unwrap().1.to_owned();
+    let (host, path) = address.split_once('/').unwrap();
+    let mut head = format!("PUT /{path} HTTP/1.1\r\nHost: {host}\r\n");
+    for (name, value) in headers(&put) {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    std::io::Write::write_all(&mut stream, format!("{head}\r\n").as_bytes()).unwrap();
+    std::io::Write::write_all(&mut stream, &bytes[..bytes.len() / 2]).unwrap();
+    let Team { platform, .. } = team;
+    let platform = platform.kill_and_restart();
+    drop(stream);
+
+    let client = platform.sign_in(workroom_tests::PERSON.0, workroom_tests::PERSON.1);
+    let project = Project { slug: project.slug, client };
+    assert_eq!(received(&project, &id), [true, true, false, false, false, false]);
+    complete(&project, &waiting).expect(409);
+    for plan in plans[2..].iter().rev() {
+        let (bytes, sha256) = part_of(plan);
+        assert_eq!(send_part(&sign(&project, &id, &plan["number"], &sha256), &bytes), 200);
+    }
+    assert_eq!(received(&project, &id), [true; 6]);
+    let file = complete(&project, &waiting).expect(201).json();
+    assert_eq!(complete(&project, &waiting).expect(200).json(), file);
+    let status = project.client.get(&project.path(&format!("/uploads/{id}"))).expect(200).json();
+    assert_eq!((&status["state"], &status["parts"]), (&json!("completed"), &json!([])));
+    let mut answer = agent().get(content_url(&project, &file)).call().unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/octet-stream");
+    assert_eq!(digest(answer.body_mut().as_reader()), (LONG, sha256));
+}
+
+#[test]
+fn a_part_that_is_not_what_was_signed_is_refused_and_a_cancelled_upload_is_gone() {
+    let team = Team::start();
+    let (project, other) = (team.project("parts", "empty"), team.project("elsewhere", "empty"));
+    let waiting = upload(&project, "long.bin", LONG, &digest(Noise::new(LONG)).1);
+    let (id, plans) = (waiting["id"].as_str().unwrap(), waiting["parts"].as_array().unwrap());
+    let (bytes, sha256) = part_of(&plans[5]);
+    let put = sign(&project, id, &plans[5]["number"], &sha256);
+    let url = put["url"].as_str().unwrap();
+    let refused = |put: &Value, body: &[u8], why: &str| {
+        let status = send_part(put, body);
+        assert!([400, 403, 411].contains(&status), "{why}: {status}");
+    };
+    let changed = |url: String| {
+        let mut put = put.clone();
+        put["url"] = json!(url);
+        put
+    };
+    let mut flipped = bytes.clone();
+    flipped[7] ^= 1;
+    refused(&put, &flipped, "another body");
+    refused(&put, &bytes[1..], "too short");
+    refused(&changed(url.replace("partNumber=6", "partNumber=1")), &bytes, "another part");
+    refused(&changed(url.replace("/projects/", "/project2/")), &bytes, "another key");
+    assert_eq!(received(&project, id), [false; 6]);
+    assert_eq!(send_part(&put, &bytes), 200);
+    assert_eq!(received(&project, id), [false, false, false, false, false, true]);
+
+    let parts = |project: &Project, body: Value| {
+        project.client.post(&project.path(&format!("/uploads/{id}/parts")), &body).status
+    };
+    let one = |number: Value, sha256: &str| json!({"numbers": [{"number": number, "sha256": sha256}]});
+    for bad in [
+        json!({"numbers": []}),
+        json!({"numbers": vec![json!({"number": 1, "sha256": sha256}); 101]}),
+        json!({}),
+        one(json!(0), &sha256),
+        one(json!(7), &sha256),
+        one(json!(-1), &sha256),
+        one(json!("1"), &sha256),
+        one(json!(4_294_967_296_u64), &sha256),
+        one(json!(1), "00"),
+        one(json!(1), &"z".repeat(64)),
+    ] {
+        assert_eq!(parts(&project, bad.clone()), 422, "{bad}");
+    }
+    // The upload is this project's alone.
+    assert_eq!(parts(&other, one(json!(1), &sha256)), 404);
+    other.client.get(&other.path(&format!("/uploads/{id}"))).expect(404);
+    other.client.delete(&other.path(&format!("/uploads/{id}"))).expect(404);
+    let small = upload(&project, "small.bin", 5, &hex::encode(Sha256::digest(b"hello")));
+    let small = project.path(&format!("/uploads/{}/parts", small["id"].as_str().unwrap()));
+    project.client.post(&small, &one(json!(1), &sha256)).expect(409);
+
+    project.client.delete(&project.path(&format!("/uploads/{id}"))).expect(204);
+    project.client.delete(&project.path(&format!("/uploads/{id}"))).expect(404);
+    project.client.get(&project.path(&format!("/uploads/{id}"))).expect(404);
+    complete(&project, &waiting).expect(404);
+    assert!([403, 404].contains(&send_part(&put, &bytes)), "its URLs lead nowhere");
+    assert_eq!(files(&project), Vec::<Value>::new());
+}

@@ -22,6 +22,7 @@ const EVERY: &[Access] = &[
     Access::CheckRecords,
     Access::ReadBlobs("*"),
     Access::WriteBlobs("*"),
+    Access::UploadBlobs("*"),
     Access::DeleteBlobs("*"),
     Access::ListBlobs("*"),
     Access::SendJobs,

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{NewUpload, StoredFile};
+use domain::{NewUpload, PartDigest, PartPlan, PartStatus, StoredFile, UploadState, UploadStatus};
 use function::{App, Caller, Created, IfMatch, Json, NoContent, PageParams, PageView, Path, Problem, Query, Tagged};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,6 +14,8 @@ use crate::wire::{PresignedView, ProjectPath, Refusals};
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create_upload))
+        .routes(routes!(get_upload, delete_upload))
+        .routes(routes!(create_upload_parts))
         .routes(routes!(complete_upload))
         .routes(routes!(list_files))
         .routes(routes!(get_stored_file, delete_stored_file))
@@ -38,8 +40,102 @@ struct UploadView {
     path: String,
     /// When the upload is given up.
     expires: i64,
-    /// Send the bytes here, then complete the upload.
+    /// Send the bytes here, then complete the upload. Absent when the file goes in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put: Option<PresignedView>,
+    /// Of a file of more than 64 MiB: ask for a URL for each, send them in any order, then complete the upload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartPlanView>,
+}
+
+/// A part of an upload: the bytes from `offset` on.
+#[derive(Serialize, ToSchema)]
+struct PartPlanView {
+    /// From 1 on.
+    number: u32,
+    offset: u64,
+    /// Bytes.
+    size: u64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateUploadParts {
+    /// At most 100.
+    numbers: Vec<PartDigestBody>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PartDigestBody {
+    number: u32,
+    /// Of the part, 64 hex digits.
+    sha256: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct UploadPartsView {
+    parts: Vec<SignedPartView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SignedPartView {
+    number: u32,
+    /// Send the part here.
     put: PresignedView,
+}
+
+/// How far an upload is.
+#[derive(Serialize, ToSchema)]
+struct UploadStatusView {
+    id: String,
+    path: String,
+    length: u64,
+    /// `waiting` or `completed`.
+    state: &'static str,
+    /// When the upload is given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+    /// Empty when the upload is one PUT, or complete.
+    parts: Vec<PartStatusView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PartStatusView {
+    number: u32,
+    offset: u64,
+    /// Bytes.
+    size: u64,
+    received: bool,
+}
+
+impl From<PartPlan> for PartPlanView {
+    fn from(PartPlan { number, offset, size }: PartPlan) -> Self {
+        Self { number, offset, size }
+    }
+}
+
+impl From<PartStatus> for PartStatusView {
+    fn from(PartStatus { plan: PartPlan { number, offset, size }, received }: PartStatus) -> Self {
+        Self { number, offset, size, received }
+    }
+}
+
+impl From<UploadStatus> for UploadStatusView {
+    fn from(upload: UploadStatus) -> Self {
+        let state = match upload.state {
+            UploadState::Waiting => "waiting",
+            UploadState::Completed => "completed",
+        };
+        Self {
+            id: upload.id.to_string(),
+            path: upload.path.to_string(),
+            length: upload.length,
+            state,
+            expires: upload.expires.map(|at| at.0),
+            parts: upload.parts.into_iter().map(PartStatusView::from).collect(),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -85,7 +181,7 @@ struct FilePath {
     file: String,
 }
 
-/// Starts an upload: gives a URL that takes exactly these bytes.
+/// Starts an upload: gives a URL that takes exactly these bytes, or the parts of a file of more than 64 MiB.
 #[utoipa::path(post, path = "/projects/{project}/uploads", operation_id = "create_upload", tag = "files",
     params(ProjectPath), request_body = CreateUpload, responses((status = 201, body = UploadView), Refusals))]
 async fn create_upload(
@@ -102,9 +198,50 @@ async fn create_upload(
         id: upload.id.to_string(),
         path: upload.path.to_string(),
         expires: upload.expires.0,
-        put: upload.put.into(),
+        put: upload.put.map(PresignedView::from),
+        parts: upload.parts.into_iter().map(PartPlanView::from).collect(),
     };
     Ok(Created { location, etag: None, body })
+}
+
+/// Shows how far an upload is, so that a client can go on with it.
+#[utoipa::path(get, path = "/projects/{project}/uploads/{upload}", operation_id = "get_upload", tag = "files",
+    params(UploadPath), responses((status = 200, body = UploadStatusView), Refusals))]
+async fn get_upload(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<UploadPath>,
+) -> Result<Json<UploadStatusView>, Problem> {
+    Ok(Json(app.domain.files.upload_status(&caller, &at.project, &at.upload).await?.into()))
+}
+
+/// Gives an upload up.
+#[utoipa::path(delete, path = "/projects/{project}/uploads/{upload}", operation_id = "delete_upload", tag = "files",
+    params(UploadPath), responses((status = 204, description = "Gone."), Refusals))]
+async fn delete_upload(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<UploadPath>,
+) -> Result<NoContent, Problem> {
+    app.domain.files.cancel_upload(&caller, &at.project, &at.upload).await?;
+    Ok(NoContent)
+}
+
+/// Gives URLs that take parts with exactly these digests.
+#[utoipa::path(post, path = "/projects/{project}/uploads/{upload}/parts", operation_id = "create_upload_parts",
+    tag = "files", params(UploadPath), request_body = CreateUploadParts,
+    responses((status = 200, body = UploadPartsView), Refusals))]
+async fn create_upload_parts(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<UploadPath>,
+    Json(body): Json<CreateUploadParts>,
+) -> Result<Json<UploadPartsView>, Problem> {
+    let digest = |PartDigestBody { number, sha256 }| PartDigest { number, sha256 };
+    let numbers = body.numbers.into_iter().map(digest).collect();
+    let signed = app.domain.files.sign_parts(&caller, &at.project, &at.upload, numbers).await?;
+    let parts = signed.into_iter().map(|(number, put)| SignedPartView { number, put: put.into() }).collect();
+    Ok(Json(UploadPartsView { parts }))
 }
 
 /// Makes a file of an upload whose bytes have arrived. A file that was at the path is replaced.

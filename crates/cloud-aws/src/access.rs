@@ -84,7 +84,11 @@ pub fn calls(access: Access) -> Vec<Call> {
         | Access::PutRecords
         | Access::DeleteRecords
         | Access::CheckRecords => records(access),
-        Access::ReadBlobs(_) | Access::WriteBlobs(_) | Access::DeleteBlobs(_) | Access::ListBlobs(_) => blobs(access),
+        Access::ReadBlobs(_)
+        | Access::WriteBlobs(_)
+        | Access::UploadBlobs(_)
+        | Access::DeleteBlobs(_)
+        | Access::ListBlobs(_) => blobs(access),
         Access::SendJobs => vec![call("sqs", "send_message", "sqs:SendMessage", JobQueue)],
         Access::SendTails => vec![call("sqs", "send_message", "sqs:SendMessage", TailQueue)],
         Access::PostToSockets => ["post_to_connection", "delete_connection"]
@@ -149,6 +153,14 @@ fn blobs(access: Access) -> Vec<Call> {
             call("s3", "abort_multipart_upload", "s3:AbortMultipartUpload", Objects(keys)),
             call("s3", "head_object", "s3:GetObject", Objects(keys)),
             call("s3", "head_object", "s3:ListBucket", Bucket),
+        ],
+        // Who sends a part uses the right of the function that signed its URL.
+        Access::UploadBlobs(keys) => vec![
+            call("s3", "create_multipart_upload", "s3:PutObject", Objects(keys)),
+            call("s3", "upload_part", "s3:PutObject", Objects(keys)),
+            call("s3", "complete_multipart_upload", "s3:PutObject", Objects(keys)),
+            call("s3", "abort_multipart_upload", "s3:AbortMultipartUpload", Objects(keys)),
+            call("s3", "list_parts", "s3:ListMultipartUploadParts", Objects(keys)),
         ],
         Access::DeleteBlobs(keys) => vec![call("s3", "delete_object", "s3:DeleteObject", Objects(keys))],
         Access::ListBlobs(_) => vec![call("s3", "list_objects_v2", "s3:ListBucket", Bucket)],

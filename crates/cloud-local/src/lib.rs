@@ -9,6 +9,5 @@ pub mod wire;
 pub use stacks::{Discarded, LocalStacks, LocalStacksSettings, Site, SiteFile, Streamed};
 pub use store::{
     Bucket, CompletedPart, DelimitedPage, LocalBlobs, LocalLogs, LocalParameters, LocalQueue, LocalRecords, LogGroup,
-    ObjectEvent, ObjectEventKind, Presigner, QueueCounts, QueueSettings, Store, StoreSettings, Upload, UploadId,
-    UploadPart,
+    ObjectEvent, ObjectEventKind, Presigner, QueueCounts, QueueSettings, Store, StoreSettings, Upload, UploadPart,
 };

@@ -12,9 +12,7 @@ use cloud::{
     Parameters, PutOptions, Queue, RangeQuery, RecordKey, Records, Secret, SendMessage, SystemClock, SystemEntropy,
     Write,
 };
-use cloud_local::{
-    CompletedPart, LocalRecords, ObjectEventKind, Presigner, QueueSettings, Store, StoreSettings, UploadId,
-};
+use cloud_local::{CompletedPart, LocalRecords, ObjectEventKind, Presigner, QueueSettings, Store, StoreSettings};
 use serde_json::json;
 use tempfile::TempDir;
 use testkit::{SimClock, SimEntropy, conformance};
@@ -312,7 +310,7 @@ async fn parts_become_one_blob() {
     let blobs = store.blobs("b");
     let at = key("big");
     let options = PutOptions { content_type: Some("text/plain".into()), ..PutOptions::default() };
-    let upload = blobs.create_upload(&at, options).await.unwrap();
+    let upload = blobs.start_upload(&at, options).await.unwrap();
     let part = |number, length| {
         let (blobs, at, upload) = (blobs.clone(), at.clone(), upload.clone());
         async move {
@@ -330,7 +328,7 @@ async fn parts_become_one_blob() {
     assert_eq!(blobs.uploads("b").await.unwrap().len(), 1);
 
     let named = |number, etag: &cloud::ETag| CompletedPart { number, etag: etag.clone() };
-    let complete = |parts| blobs.complete_upload(&at, &upload, parts, cloud::PutCondition::Always);
+    let complete = |parts| blobs.join_upload(&at, &upload, parts, cloud::PutCondition::Always);
     for wrong in [
         vec![],
         vec![named(1, &last)],
@@ -347,12 +345,12 @@ async fn parts_become_one_blob() {
     assert!(whole == [many(5 * MIB), many(13)].concat());
     until_files(data.path(), 1).await;
     assert!(complete(vec![named(1, &first)]).await.unwrap_err().is_not_found());
-    assert!(blobs.abort_upload(&at, &UploadId("none".into())).await.unwrap_err().is_not_found());
+    assert!(blobs.drop_upload(&at, &cloud::UploadId("none".into())).await.unwrap_err().is_not_found());
 
-    let upload = blobs.create_upload(&at, PutOptions::default()).await.unwrap();
+    let upload = blobs.start_upload(&at, PutOptions::default()).await.unwrap();
     blobs.put_part(&at, &upload, 1, cloud::stream_of(many(100)), None, None).await.unwrap();
     until_files(data.path(), 2).await;
-    blobs.abort_upload(&at, &upload).await.unwrap();
+    blobs.drop_upload(&at, &upload).await.unwrap();
     until_files(data.path(), 1).await;
 }
 
@@ -393,7 +391,7 @@ async fn a_dropped_namespace_takes_everything_of_its_own_and_nothing_else() {
         records.put(RecordKey::new("p", "s"), json!(1), Expect::Absent).await.unwrap();
         let blobs = store.blobs(&format!("{namespace}/bucket"));
         blobs.put(&key("k"), many(100_000), PutOptions::default()).await.unwrap();
-        blobs.create_upload(&key("k"), PutOptions::default()).await.unwrap();
+        blobs.start_upload(&key("k"), PutOptions::default()).await.unwrap();
         let queue = store.queue(&format!("{namespace}/queue"), QueueSettings { receives_max: 1 });
         queue.send(SendMessage { body: "x".into(), delay: Duration::ZERO }).await.unwrap();
         let name = ParameterName::parse("/p").unwrap();

@@ -27,6 +27,8 @@ pub enum Access {
     ReadBlobs(&'static str),
     /// `Blobs::put`, `put_stream` and presigned uploads of keys like this pattern.
     WriteBlobs(&'static str),
+    /// Uploads in parts to keys like this pattern: `Blobs::create_upload` and what follows it.
+    UploadBlobs(&'static str),
     /// `Blobs::delete` of keys like this pattern.
     DeleteBlobs(&'static str),
     /// `Blobs::list` of prefixes like this pattern.

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::limits::BLOB_KEY_MAX;
-use crate::{Error, Millis, Result};
+use crate::{Error, Millis, PresignPart, Result, UploadId, UploadPart};
 
 /// A body in flight.
 pub type BlobStream = BoxStream<'static, io::Result<Bytes>>;
@@ -225,6 +225,40 @@ pub trait Blobs: Send + Sync {
     async fn presign_put_any(&self, _key: &BlobKey, _expires_in: Duration) -> Result<Presigned> {
         Err(Error::Invalid("uploads of any content are not presigned here".into()))
     }
+
+    /// Starts an upload in parts; of `options` only what is stored beside the content counts. Where uploads in parts
+    /// are not to be had, these five answer `Error::Unavailable`.
+    async fn create_upload(&self, _key: &BlobKey, _options: PutOptions) -> Result<UploadId> {
+        Err(no_parts())
+    }
+    /// A URL that takes one part, in place of one with the same number.
+    async fn presign_part(&self, _key: &BlobKey, _upload: &UploadId, _part: PresignPart) -> Result<Presigned> {
+        Err(no_parts())
+    }
+    /// The parts that have arrived, by number, after the number `after`; at most 1,000. `Error::NotFound` when there
+    /// is no such upload under way.
+    async fn upload_parts(
+        &self,
+        _key: &BlobKey,
+        _upload: &UploadId,
+        _after: u32,
+        _limit: usize,
+    ) -> Result<Vec<UploadPart>> {
+        Err(no_parts())
+    }
+    /// Makes one blob of parts as they were listed. `Error::Invalid` when one is not there, is not the one that was
+    /// listed, or is too small; `Error::NotFound` when there is no such upload under way.
+    async fn complete_upload(&self, _key: &BlobKey, _upload: &UploadId, _parts: Vec<UploadPart>) -> Result<ETag> {
+        Err(no_parts())
+    }
+    /// Throws the parts away; succeeds when there is no such upload.
+    async fn abort_upload(&self, _key: &BlobKey, _upload: &UploadId) -> Result<()> {
+        Err(no_parts())
+    }
+}
+
+fn no_parts() -> Error {
+    Error::Unavailable("uploads in parts".into())
 }
 
 /// A whole blob in memory; `Error::TooLarge` past `limit` bytes.

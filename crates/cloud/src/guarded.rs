@@ -12,9 +12,10 @@ use crate::access::{Grants, is_like};
 use crate::{
     Access, Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, BusEvent, ByteRange, ConnectionId, Credentials,
     DeadLetter, DeployStack, ETag, Error, EventBus, EventSink, Invocation, Invoke, Leased, LogEvent, LogPage, LogQuery,
-    LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, Posted, PresignGet, PresignPut, Presigned,
-    Published, PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret,
-    SendMessage, Sockets, Stack, StackName, StackRules, StackTarget, Stacks, Version, Write,
+    LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, Posted, PresignGet, PresignPart, PresignPut,
+    Presigned, Published, PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result,
+    Secret, SendMessage, Sockets, Stack, StackName, StackRules, StackTarget, Stacks, UploadId, UploadPart, Version,
+    Write,
 };
 
 /// Makes a port when it is first called.
@@ -95,6 +96,7 @@ fn pattern(access: Access) -> Option<&'static str> {
     match access {
         Access::ReadBlobs(pattern)
         | Access::WriteBlobs(pattern)
+        | Access::UploadBlobs(pattern)
         | Access::DeleteBlobs(pattern)
         | Access::ListBlobs(pattern) => Some(pattern),
         _ => None,
@@ -159,6 +161,32 @@ impl Blobs for Guarded<dyn Blobs> {
 
     async fn presign_put_any(&self, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
         self.at(Access::WriteBlobs, key.as_str())?.presign_put_any(key, expires_in).await
+    }
+
+    async fn create_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
+        self.at(Access::UploadBlobs, key.as_str())?.create_upload(key, options).await
+    }
+
+    async fn presign_part(&self, key: &BlobKey, upload: &UploadId, part: PresignPart) -> Result<Presigned> {
+        self.at(Access::UploadBlobs, key.as_str())?.presign_part(key, upload, part).await
+    }
+
+    async fn upload_parts(
+        &self,
+        key: &BlobKey,
+        upload: &UploadId,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<UploadPart>> {
+        self.at(Access::UploadBlobs, key.as_str())?.upload_parts(key, upload, after, limit).await
+    }
+
+    async fn complete_upload(&self, key: &BlobKey, upload: &UploadId, parts: Vec<UploadPart>) -> Result<ETag> {
+        self.at(Access::UploadBlobs, key.as_str())?.complete_upload(key, upload, parts).await
+    }
+
+    async fn abort_upload(&self, key: &BlobKey, upload: &UploadId) -> Result<()> {
+        self.at(Access::UploadBlobs, key.as_str())?.abort_upload(key, upload).await
     }
 }
 

@@ -21,6 +21,7 @@ mod secret;
 mod sockets;
 mod stacks;
 mod transaction;
+mod uploads;
 
 pub use access::{Access, Grants, NotGranted};
 pub use blobs::{
@@ -47,3 +48,4 @@ pub use stacks::{
     UnsupportedItem,
 };
 pub use transaction::check_writes;
+pub use uploads::{PresignPart, UploadId, UploadPart};

@@ -54,7 +54,7 @@ pub use environments::{CREDENTIALS_LIFE, DeployTarget, Environment, Environments
 pub use error::{Error, InvalidCode, Result};
 pub use events::{Author, EventEnvelope, Events, NewEvent};
 pub use expected::Expected;
-pub use files::{Files, NewUpload, StoredFile, Upload};
+pub use files::{Files, NewUpload, PartDigest, PartPlan, PartStatus, StoredFile, Upload, UploadState, UploadStatus};
 pub use ids::{EnvironmentName, FileId, JobId, LeaseId, LockId, ReleaseId, Slug, TargetName};
 pub use jobs::{
     ATTEMPTS_MAX, DeploySource, HEARTBEAT, Job, JobKind, JobMessage, JobState, Jobs, LEASE, Lease, LeaseState, Outcome,

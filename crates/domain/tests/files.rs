@@ -6,7 +6,9 @@ mod world;
 use std::time::Duration;
 
 use cloud::Sha256Digest;
-use domain::{Caller, Error, Expected, InvalidCode, NewUpload, PageQuery, Quotas, Result, Upload};
+use domain::{
+    Caller, Error, Expected, InvalidCode, NewUpload, PageQuery, PartDigest, Quotas, Result, Upload, UploadState,
+};
 use world::World;
 
 fn upload(path: &str, length: u64) -> NewUpload {
@@ -33,7 +35,7 @@ async fn shop(quotas: Quotas) -> (World, Caller, domain::Project) {
 async fn a_file_appears_when_its_bytes_have_arrived_and_are_completed() {
     let (world, ada, project) = shop(Quotas::default()).await;
     let started = create(&world, &ada, "docs/hello.txt", 5).await.unwrap();
-    assert!(started.put.url.contains(&format!("projects/{}/files/{}", project.id, started.id)));
+    assert!(started.put.as_ref().unwrap().url.contains(&format!("projects/{}/files/{}", project.id, started.id)));
     let early = world.domain.files.complete_upload(&ada, "shop", started.id.as_str()).await.unwrap_err();
     assert!(matches!(early, Error::Conflict(_)));
     world.arrive(&project, &started.id, b"hello").await;
@@ -118,4 +120,71 @@ async fn upload_017_a_deleted_project_gives_no_urls() {
     world.domain.projects.delete(&ada, "shop", &Expected::Tag(project.etag)).await.unwrap();
     let url = world.domain.files.content_url(&ada, project.id.as_str(), file.id.as_str()).await.unwrap_err();
     assert!(matches!(url, Error::NotFound("project")));
+}
+
+const MIB: usize = 1024 * 1024;
+/// More than goes in one PUT: five parts, the last of one byte.
+const LONG: usize = 64 * MIB + 1;
+
+fn key(project: &domain::Project, upload: &Upload) -> String {
+    format!("projects/{}/files/{}", project.id, upload.id)
+}
+
+fn send(world: &World, project: &domain::Project, upload: &Upload, numbers: impl IntoIterator<Item = u32>) {
+    for number in numbers {
+        let size = upload.parts[number as usize - 1].size;
+        world.blobs.send_part(&key(project, upload), number, vec![number as u8; size as usize].into());
+    }
+}
+
+#[tokio::test]
+async fn a_long_file_goes_in_parts_and_goes_on_where_it_was() {
+    let (world, ada, project) = shop(Quotas::default()).await;
+    let started = create(&world, &ada, "film.bin", LONG as u64).await.unwrap();
+    assert!(started.put.is_none());
+    assert_eq!(started.parts.iter().map(|part| part.size).sum::<u64>(), LONG as u64);
+    let (files, id) = (&world.domain.files, started.id.as_str());
+    let digests = |numbers: &[u32]| -> Vec<PartDigest> {
+        numbers.iter().map(|&number| PartDigest { number, sha256: "0".repeat(64) }).collect()
+    };
+    let signed = files.sign_parts(&ada, "shop", id, digests(&[1, 5])).await.unwrap();
+    assert_eq!(signed.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 5]);
+    assert_eq!(signed[1].1.headers[0].1, "1", "the last part has its own length");
+    for wrong in [vec![], digests(&[0]), digests(&[6]), digests(&[1; 101])] {
+        assert!(matches!(files.sign_parts(&ada, "shop", id, wrong).await, Err(Error::Invalid { .. })));
+    }
+    send(&world, &project, &started, [1, 3]);
+    world.blobs.send_part(&key(&project, &started), 4, vec![0; 7].into());
+    let status = files.upload_status(&ada, "shop", id).await.unwrap();
+    let received: Vec<bool> = status.parts.iter().map(|part| part.received).collect();
+    assert_eq!((status.state, received), (UploadState::Waiting, vec![true, false, true, false, false]));
+    let early = files.complete_upload(&ada, "shop", id).await.unwrap_err();
+    assert!(early.to_string().contains("2, 4, 5"), "{early}");
+    send(&world, &project, &started, [2, 4, 5]);
+    let all = (0..10).map(|_| files.complete_upload(&ada, "shop", id));
+    let done: Vec<_> = futures::future::join_all(all).await.into_iter().map(|done| done.unwrap()).collect();
+    assert_eq!(done.iter().filter(|(_, new)| *new).count(), 1);
+    assert_eq!(files.upload_status(&ada, "shop", id).await.unwrap().state, UploadState::Completed);
+    assert_eq!(world.blobs.uploads(), 0);
+    assert!(matches!(files.cancel_upload(&ada, "shop", id).await, Err(Error::NotFound("upload"))));
+    assert_eq!(files.list(&ada, "shop", &PageQuery::default()).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cancelled_or_forgotten_leaves_nothing() {
+    let (world, ada, project) = shop(Quotas { files_bytes_per_project: 70 * MIB as u64, ..Quotas::default() }).await;
+    let files = &world.domain.files;
+    let started = create(&world, &ada, "film.bin", LONG as u64).await.unwrap();
+    send(&world, &project, &started, [1]);
+    assert!(matches!(create(&world, &ada, "other.bin", LONG as u64).await, Err(Error::Quota(_))));
+    assert_eq!(world.blobs.uploads(), 1, "what finds no room holds no parts");
+    files.cancel_upload(&ada, "shop", started.id.as_str()).await.unwrap();
+    assert_eq!(world.blobs.uploads(), 0);
+    assert!(matches!(files.upload_status(&ada, "shop", started.id.as_str()).await, Err(Error::NotFound("upload"))));
+    let again = create(&world, &ada, "film.bin", LONG as u64).await.unwrap();
+    send(&world, &project, &again, [1]);
+    world.clock.advance(Duration::from_secs(26 * 60 * 60));
+    create(&world, &ada, "other.bin", LONG as u64).await.unwrap();
+    assert_eq!(world.blobs.uploads(), 1, "the forgotten one is gone");
+    assert!(matches!(files.complete_upload(&ada, "shop", again.id.as_str()).await, Err(Error::NotFound("upload"))));
 }

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "stacks")]
 mod empty;
+mod parts;
 mod presign;
 mod upload;
 mod write;
@@ -21,8 +22,8 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
 use cloud::{
-    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, Error, Millis, PresignGet, PresignPut,
-    Presigned, PutOptions, Result, Sha256Digest,
+    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, Error, Millis, PresignGet, PresignPart,
+    PresignPut, Presigned, PutOptions, Result, Sha256Digest, UploadId, UploadPart,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -222,5 +223,31 @@ impl Blobs for S3Blobs {
 
     async fn presign_put_any(&self, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
         presign::put_any(self.client(), &self.bucket, key, expires_in).await
+    }
+
+    async fn create_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
+        self.begin_parts(key, &options).await
+    }
+
+    async fn presign_part(&self, key: &BlobKey, upload: &UploadId, part: PresignPart) -> Result<Presigned> {
+        presign::part(self.client(), &self.bucket, key, upload, part).await
+    }
+
+    async fn upload_parts(
+        &self,
+        key: &BlobKey,
+        upload: &UploadId,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<UploadPart>> {
+        self.list_parts_after(key, upload, after, limit).await
+    }
+
+    async fn complete_upload(&self, key: &BlobKey, upload: &UploadId, parts: Vec<UploadPart>) -> Result<ETag> {
+        self.join_parts(key, upload, parts).await
+    }
+
+    async fn abort_upload(&self, key: &BlobKey, upload: &UploadId) -> Result<()> {
+        self.abort_parts(key, upload).await
     }
 }

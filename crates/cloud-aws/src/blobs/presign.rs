@@ -6,8 +6,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cloud::{BlobKey, Clock, Error, PresignGet, PresignPut, Presigned, Result, SystemClock, limits};
+use cloud::{
+    BlobKey, Clock, Error, PresignGet, PresignPart, PresignPut, Presigned, Result, SystemClock, UploadId, limits,
+};
 
+use super::parts::part_number;
 use super::signed;
 use crate::failure;
 
@@ -76,4 +79,26 @@ pub(super) async fn put_any(client: &Client, bucket: &str, key: &BlobKey, expire
         .await
         .map_err(|error| failure(format!("presigning `{key}`"), error))?;
     Ok(presigned(&request, expires_in))
+}
+
+/// Number, length and checksum are signed: S3 stores nothing else under this URL.
+pub(super) async fn part(
+    client: &Client,
+    bucket: &str,
+    key: &BlobKey,
+    upload: &UploadId,
+    what: PresignPart,
+) -> Result<Presigned> {
+    let request = client
+        .upload_part()
+        .bucket(bucket)
+        .key(key.as_str())
+        .upload_id(&upload.0)
+        .part_number(part_number(what.number)?)
+        .content_length(signed(what.length))
+        .checksum_sha256(STANDARD.encode(what.sha256.0))
+        .presigned(config(what.expires_in)?)
+        .await
+        .map_err(|error| failure(format!("presigning a part of `{key}`"), error))?;
+    Ok(presigned(&request, what.expires_in))
 }

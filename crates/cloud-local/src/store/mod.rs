@@ -23,7 +23,7 @@ use cloud::{Clock, Entropy, Error, Millis, Result};
 use tokio::sync::{broadcast, watch};
 
 pub use blobs::{
-    CompletedPart, DelimitedPage, LocalBlobs, ObjectEvent, ObjectEventKind, Presigner, Upload, UploadId, UploadPart,
+    CompletedPart, DelimitedPage, LocalBlobs, ObjectEvent, ObjectEventKind, Presigner, Upload, UploadPart,
 };
 use database::{Database, During};
 pub use logs::{LocalLogs, LogGroup};

@@ -1,12 +1,13 @@
 //! The files area of a project: large files that go up and come down by presigned URLs, never through a function.
 
 mod media;
+mod parts;
 mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{BlobKey, Expect, Millis, PresignGet, Presigned, RangeQuery, Sha256Digest, Write};
+use cloud::{BlobKey, Expect, Millis, PresignGet, Presigned, RangeQuery, Sha256Digest, UploadId, Write};
 use git_store::RepoPath;
 use identity::{Permission, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use crate::projects::etag;
 use crate::{Caller, Error, Expected, FileId, Page, PageQuery, Result, keys};
 pub(crate) use media::attachment;
 
+pub use parts::{PartDigest, PartPlan, PartStatus, UploadState, UploadStatus};
 pub use upload::{NewUpload, Upload};
 
 /// How long a URL for a download works.
@@ -50,6 +52,9 @@ struct FileRecord {
     created_by: String,
     /// Only of an upload.
     expires: Option<Millis>,
+    /// The parts of an upload that is not one PUT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    multipart: Option<UploadId>,
 }
 
 impl FileRecord {

@@ -8,14 +8,15 @@ use identity::{Permission, ProjectId};
 use serde_json::json;
 
 use super::media::{is_bidi_control, is_media_type};
+use super::parts::{PartPlan, WHOLE_BYTES_MAX};
 use super::{ATTEMPTS_MAX, FileRecord, Files, StoredFile, blob_key};
 use crate::core::Stored;
 use crate::events::NewEvent;
 use crate::repository::parse_path;
 use crate::{Caller, Error, FileId, Result, keys};
 
-/// How long an upload may take from its creation to its completion.
-const UPLOAD_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How long an upload of one PUT may take from its creation to its completion.
+pub(super) const UPLOAD_LIFE: Duration = Duration::from_secs(60 * 60);
 /// One file (bytes; one presigned PUT).
 const FILE_BYTES_MAX: u64 = cloud::limits::BLOB_PUT_MAX;
 /// A file's path (bytes): it is part of a record's key.
@@ -38,16 +39,21 @@ pub struct Upload {
     pub id: FileId,
     pub path: RepoPath,
     pub expires: Millis,
-    /// Where to send the bytes, with the headers that must go along.
-    pub put: Presigned,
+    /// Where to send the bytes, with the headers that must go along; `None` when they go in parts.
+    pub put: Option<Presigned>,
+    /// The parts of what is too long for one PUT.
+    pub parts: Vec<PartPlan>,
 }
 
 impl Files {
-    /// Starts an upload: a presigned PUT that takes exactly these bytes.
+    /// Starts an upload: a presigned PUT that takes exactly these bytes, or the plan of its parts.
     pub async fn create_upload(&self, caller: &Caller, project: &str, new: NewUpload) -> Result<Upload> {
         let project = self.core.project(caller, project, Permission::ManageFiles).await?.id;
         let record = self.checked(caller, &new)?;
         self.drop_expired(&project).await?;
+        if record.length > WHOLE_BYTES_MAX {
+            return self.create_in_parts(caller, &project, record).await;
+        }
         let what = PresignPut {
             expires_in: UPLOAD_LIFE,
             length: record.length,
@@ -58,7 +64,7 @@ impl Files {
         // Last, so that a failure leaves nothing reserved; until then nobody has the URL.
         self.reserve(caller, &project, &record).await?;
         let expires = record.expires.unwrap_or(record.created);
-        Ok(Upload { id: record.id, path: record.path, expires, put })
+        Ok(Upload { id: record.id, path: record.path, expires, put: Some(put), parts: Vec::new() })
     }
 
     fn checked(&self, caller: &Caller, new: &NewUpload) -> Result<FileRecord> {
@@ -84,10 +90,11 @@ impl Files {
             created: now,
             created_by: caller.principal.account.to_string(),
             expires: Some(now.plus(UPLOAD_LIFE)),
+            multipart: None,
         })
     }
 
-    async fn reserve(&self, caller: &Caller, project: &ProjectId, record: &FileRecord) -> Result<()> {
+    pub(super) async fn reserve(&self, caller: &Caller, project: &ProjectId, record: &FileRecord) -> Result<()> {
         for _ in 0..ATTEMPTS_MAX {
             let (mut usage, expect) = self.usage(project).await?;
             usage.bytes = usage.bytes.saturating_add(record.length);
@@ -140,7 +147,7 @@ impl Files {
                 // Completed meanwhile, or dropped by another: the bytes are not ours to delete.
                 Err(error) if error.is_condition_failed() => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => self.delete_blob(project, Some(upload.id)).await,
+                Ok(_) => self.delete_bytes(project, &upload).await,
             }
         }
         Ok(())
@@ -176,6 +183,7 @@ impl Files {
     }
 
     async fn check_arrived(&self, project: &ProjectId, upload: &FileRecord) -> Result<()> {
+        self.join_parts(project, upload).await?;
         match self.core.ports.blobs.head(&blob_key(project, &upload.id)?).await {
             Err(error) if error.is_not_found() => Err(Error::conflict("The bytes have not arrived yet.")),
             Err(error) => Err(error.into()),
@@ -207,7 +215,8 @@ impl Files {
             other => cloud::Error::other("reading usage", other),
         })?;
         usage.pending = usage.pending.saturating_sub(1);
-        let record = FileRecord { expires: None, created: self.core.ports.clock.now(), ..upload.value };
+        let record =
+            FileRecord { expires: None, multipart: None, created: self.core.ports.clock.now(), ..upload.value };
         let path_expect = named.map_or(Expect::Absent, |r| Expect::At(r.version));
         let mut writes = vec![
             Write::Delete { key: keys::upload(project, &id), expect: Expect::At(upload.version) },

@@ -9,21 +9,37 @@ use bytes::Bytes;
 use cloud::{
     Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ConnectionId, Credentials, DeadLetter,
     DeployStack, ETag, Error, EventSink, FunctionView, Invocation, Invoke, Leased, LogCursor, LogEvent, LogPage,
-    LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPut, Presigned, PutCondition, PutOptions,
-    Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName, StackStatus,
-    StackTarget, Stacks,
+    LogQuery, LogRecord, LogStream, Logs, Millis, Posted, PresignGet, PresignPart, PresignPut, Presigned, PutCondition,
+    PutOptions, Queue, Receipt, Report, Result, Secret, SendMessage, Sha256Digest, Sockets, Stack, StackName,
+    StackStatus, StackTarget, Stacks,
 };
 use cloud::{BusEvent, EventBus, Published, RangeQuery, Record, RecordKey, RecordPage, Records, Version, Write};
+use cloud::{UploadId, UploadPart};
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+/// The parts of an upload by number, with the key that they are for.
+type Parts = (String, BTreeMap<u32, Bytes>);
+
 #[derive(Default)]
-pub struct MemoryBlobs(Mutex<BTreeMap<String, (Bytes, BlobMeta)>>);
+pub struct MemoryBlobs(Mutex<BTreeMap<String, (Bytes, BlobMeta)>>, Mutex<BTreeMap<String, Parts>>);
 
 impl MemoryBlobs {
     pub fn keys(&self) -> Vec<String> {
         self.0.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Uploads in parts that are neither complete nor aborted.
+    pub fn uploads(&self) -> usize {
+        self.1.lock().unwrap().len()
+    }
+
+    /// Sends a part, as a client does by its URL.
+    pub fn send_part(&self, key: &str, number: u32, bytes: Bytes) {
+        let mut uploads = self.1.lock().unwrap();
+        let upload = uploads.values_mut().find(|(of, _)| of == key).expect("an upload to this key");
+        upload.1.insert(number, bytes);
     }
 }
 
@@ -101,6 +117,42 @@ impl Blobs for MemoryBlobs {
         let headers = vec![("content-length".to_owned(), what.length.to_string())];
         let url = format!("https://blobs.test/{key}?X-Amz-Signature=canary");
         Ok(Presigned { method: "PUT".into(), url, headers, expires: Millis(0) })
+    }
+
+    async fn create_upload(&self, key: &BlobKey, _: PutOptions) -> Result<UploadId> {
+        let mut uploads = self.1.lock().unwrap();
+        let id = format!("upload-{}", uploads.len());
+        uploads.insert(id.clone(), (key.to_string(), BTreeMap::new()));
+        Ok(UploadId(id))
+    }
+
+    async fn presign_part(&self, key: &BlobKey, upload: &UploadId, part: PresignPart) -> Result<Presigned> {
+        let headers = vec![("content-length".to_owned(), part.length.to_string())];
+        let url = format!("https://blobs.test/{key}?uploadId={}&partNumber={}", upload.0, part.number);
+        Ok(Presigned { method: "PUT".into(), url, headers, expires: Millis(0) })
+    }
+
+    async fn upload_parts(&self, _: &BlobKey, upload: &UploadId, after: u32, _: usize) -> Result<Vec<UploadPart>> {
+        let uploads = self.1.lock().unwrap();
+        let (_, parts) = uploads.get(&upload.0).ok_or(Error::NotFound(upload.0.clone()))?;
+        let part = |(number, bytes): (&u32, &Bytes)| UploadPart {
+            number: *number,
+            length: bytes.len() as u64,
+            etag: ETag(Sha256Digest::of(bytes).to_string()),
+            sha256: None,
+        };
+        Ok(parts.range(after + 1..).map(part).collect())
+    }
+
+    async fn complete_upload(&self, key: &BlobKey, upload: &UploadId, parts: Vec<UploadPart>) -> Result<ETag> {
+        let (_, sent) = self.1.lock().unwrap().remove(&upload.0).ok_or(Error::NotFound(upload.0.clone()))?;
+        let whole: Vec<u8> = parts.iter().flat_map(|part| sent[&part.number].to_vec()).collect();
+        self.put(key, whole.into(), PutOptions::default()).await
+    }
+
+    async fn abort_upload(&self, _: &BlobKey, upload: &UploadId) -> Result<()> {
+        self.1.lock().unwrap().remove(&upload.0);
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use cloud::{
 };
 use futures::{StreamExt, stream};
 
-use super::{absent, blobs_races, fresh, invalid, lost, ok};
+use super::{absent, blobs_races, blobs_uploads, fresh, invalid, lost, ok};
 
 const LIMIT: usize = 64 * 1024 * 1024;
 /// Sizes around what adapters may treat apart: nothing, small, a page, large, and not a multiple of anything.
@@ -30,6 +30,7 @@ pub async fn blobs(adapter: Arc<dyn Blobs>) {
     keys_are_taken_as_they_are(&*adapter, &root).await;
     deletion_is_final_and_may_repeat(&*adapter, &root).await;
     presigned_urls_are_bounded(&*adapter, &root).await;
+    blobs_uploads::uploads(&*adapter, &root).await;
     blobs_races::races(&adapter, &root).await;
 }
 

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod blobs_races;
+mod blobs_uploads;
 mod except;
 mod logs;
 mod parameters;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloud::{
     Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, DeadLetter, ETag, Leased, LogEvent, LogPage,
-    LogQuery, LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, PresignGet, PresignPut, Presigned,
-    PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret, SendMessage,
-    Version, Write, stream_of,
+    LogQuery, LogStream, LogTail, Logs, Parameter, ParameterName, Parameters, PresignGet, PresignPart, PresignPut,
+    Presigned, PutOptions, Queue, RangeQuery, Receipt, Record, RecordKey, RecordPage, Records, Result, Secret,
+    SendMessage, UploadId, UploadPart, Version, Write, stream_of,
 };
 use futures::StreamExt;
 
@@ -144,6 +144,32 @@ impl Blobs for FaultyBlobs {
 
     async fn presign_put_any(&self, key: &BlobKey, expires_in: Duration) -> Result<Presigned> {
         self.cloud.run("blobs.presign_put_any", || self.inner.presign_put_any(key, expires_in)).await
+    }
+
+    async fn create_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
+        self.cloud.run("blobs.create_upload", || self.inner.create_upload(key, options.clone())).await
+    }
+
+    async fn presign_part(&self, key: &BlobKey, upload: &UploadId, part: PresignPart) -> Result<Presigned> {
+        self.cloud.run("blobs.presign_part", || self.inner.presign_part(key, upload, part.clone())).await
+    }
+
+    async fn upload_parts(
+        &self,
+        key: &BlobKey,
+        upload: &UploadId,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<UploadPart>> {
+        self.cloud.run("blobs.upload_parts", || self.inner.upload_parts(key, upload, after, limit)).await
+    }
+
+    async fn complete_upload(&self, key: &BlobKey, upload: &UploadId, parts: Vec<UploadPart>) -> Result<ETag> {
+        self.cloud.run("blobs.complete_upload", || self.inner.complete_upload(key, upload, parts.clone())).await
+    }
+
+    async fn abort_upload(&self, key: &BlobKey, upload: &UploadId) -> Result<()> {
+        self.cloud.run("blobs.abort_upload", || self.inner.abort_upload(key, upload)).await
     }
 }
 

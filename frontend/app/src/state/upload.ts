@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 
 import { call } from '../api/client';
-import type { PresignedView } from '../api/generated';
+import type { PartPlanView, PresignedView } from '../api/generated';
 
 export type UploadPhase = 'hashing' | 'sending' | 'completing' | 'done' | 'failed' | 'cancelled';
 
@@ -37,7 +37,8 @@ export class Upload {
           sha256,
         },
       });
-      await this.send(upload.put);
+      if (upload.put) await this.send(upload.put, this.file, 0);
+      else for (const part of upload.parts ?? []) await this.sendPart(upload.id, part);
       this.phase.value = 'completing';
       await call('complete_upload', { path: { project: this.project, upload: upload.id } });
       this.phase.value = 'done';
@@ -74,12 +75,27 @@ export class Upload {
     }).finally(() => worker.terminate());
   }
 
-  private send(to: PresignedView): Promise<void> {
+  private async sendPart(upload: string, part: PartPlanView): Promise<void> {
+    if (this.stopped()) throw new Error('cancelled');
+    const bytes = this.file.slice(part.offset, part.offset + part.size);
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await bytes.arrayBuffer()));
+    const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    const signed = await call('create_upload_parts', {
+      path: { project: this.project, upload },
+      body: { numbers: [{ number: part.number, sha256 }] },
+    });
+    const to = signed.parts[0];
+    if (!to) throw new Error('no address for a part');
+    await this.send(to.put, bytes, part.offset);
+  }
+
+  /** Sends bytes that begin at `offset` of the file. */
+  private send(to: PresignedView, bytes: Blob, offset: number): Promise<void> {
     const request = new XMLHttpRequest();
     this.request = request;
     return new Promise((resolve, reject) => {
       request.upload.onprogress = (event) => {
-        if (event.lengthComputable) this.part.value = event.loaded / event.total;
+        if (event.lengthComputable) this.part.value = (offset + event.loaded) / this.file.size;
       };
       request.onload = () => {
         if (request.status >= 200 && request.status < 300) resolve();
@@ -92,7 +108,7 @@ export class Upload {
         // The browser sets these itself.
         if (!['content-length', 'host'].includes(name.toLowerCase())) request.setRequestHeader(name, String(value));
       }
-      request.send(this.file);
+      request.send(bytes);
     });
   }
 }

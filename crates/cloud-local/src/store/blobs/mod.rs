@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cloud::{
-    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, Error, PresignGet, PresignPut, Presigned,
-    PutCondition, PutOptions, Result, Sha256Digest, stream_of,
+    Blob, BlobKey, BlobMeta, BlobPage, BlobStream, Blobs, ByteRange, ETag, Error, PresignGet, PresignPart, PresignPut,
+    Presigned, PutCondition, PutOptions, Result, Sha256Digest, UploadId, stream_of,
 };
 use rusqlite::Connection;
 
@@ -22,7 +22,7 @@ pub use events::{ObjectEvent, ObjectEventKind};
 pub(super) use files::Files;
 pub use list::DelimitedPage;
 pub(super) use multipart::abandon;
-pub use multipart::{CompletedPart, Upload, UploadId, UploadPart};
+pub use multipart::{CompletedPart, Upload, UploadPart};
 pub use presign::Presigner;
 
 use super::Inner;
@@ -201,6 +201,36 @@ impl Blobs for LocalBlobs {
 
     async fn presign_put(&self, key: &BlobKey, what: PresignPut) -> Result<Presigned> {
         self.presigner()?.put(&self.bucket, key, &what, self.inner.now())
+    }
+
+    async fn create_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
+        self.start_upload(key, options).await
+    }
+
+    async fn presign_part(&self, key: &BlobKey, upload: &UploadId, part: PresignPart) -> Result<Presigned> {
+        multipart::check_number(part.number)?;
+        self.presigner()?.part(&self.bucket, key, upload, &part, self.inner.now())
+    }
+
+    async fn upload_parts(
+        &self,
+        key: &BlobKey,
+        upload: &UploadId,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<cloud::UploadPart>> {
+        let parts = self.parts(key, upload, after, limit).await?.into_iter();
+        let part = |UploadPart { number, length, etag, .. }| cloud::UploadPart { number, length, etag, sha256: None };
+        Ok(parts.map(part).collect())
+    }
+
+    async fn complete_upload(&self, key: &BlobKey, upload: &UploadId, parts: Vec<cloud::UploadPart>) -> Result<ETag> {
+        let parts = parts.into_iter().map(|part| CompletedPart { number: part.number, etag: part.etag }).collect();
+        self.join_upload(key, upload, parts, PutCondition::Always).await.map(|meta| meta.etag)
+    }
+
+    async fn abort_upload(&self, key: &BlobKey, upload: &UploadId) -> Result<()> {
+        self.drop_upload(key, upload).await.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
     }
 }
 

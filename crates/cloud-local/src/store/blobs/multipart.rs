@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use cloud::limits::BLOB_PUT_MAX;
-use cloud::{BlobKey, BlobMeta, BlobStream, ETag, Error, Millis, PutCondition, PutOptions, Result, Sha256Digest};
+use cloud::{
+    BlobKey, BlobMeta, BlobStream, ETag, Error, Millis, PutCondition, PutOptions, Result, Sha256Digest, UploadId,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::body::{Body, Content, Expected, blocking, receive};
@@ -18,9 +20,6 @@ const PART_NUMBER_MAX: u32 = 10_000;
 const COPY_CHUNK: usize = 1024 * 1024;
 
 /// An upload that is neither complete nor aborted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UploadId(pub String);
-
 #[derive(Clone, Debug)]
 pub struct Upload {
     pub id: UploadId,
@@ -50,7 +49,7 @@ struct StoredPart {
 
 impl LocalBlobs {
     /// Starts an upload; of `options` only what is stored beside the content counts.
-    pub async fn create_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
+    pub async fn start_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
         let id = UploadId(self.inner.random_hex());
         let (bucket, key, now, upload) = (self.bucket.clone(), key.clone(), self.inner.now(), id.clone());
         let work = move |connection: &Connection| {
@@ -74,9 +73,7 @@ impl LocalBlobs {
         length: Option<u64>,
         sha256: Option<Sha256Digest>,
     ) -> Result<ETag> {
-        if !(1..=PART_NUMBER_MAX).contains(&number) {
-            return Err(Error::Invalid(format!("a part has a number from 1 to {PART_NUMBER_MAX}")));
-        }
+        check_number(number)?;
         let (bucket, name, id) = (self.bucket.clone(), key.clone(), upload.clone());
         self.inner.main.read(move |connection| find(connection, &bucket, &name, &id).map(drop)).await?;
         let expected = Expected { length, sha256 };
@@ -162,7 +159,7 @@ impl LocalBlobs {
     }
 
     /// Makes one blob of the parts named, in order. `Error::Invalid` when one is missing, too small or out of order.
-    pub async fn complete_upload(
+    pub async fn join_upload(
         &self,
         key: &BlobKey,
         upload: &UploadId,
@@ -194,7 +191,7 @@ impl LocalBlobs {
             // Completed or aborted meanwhile: then this one has nothing to complete.
             find(connection, &bucket, &meta.key, &id)?;
             let mut switched = index::switch(connection, &bucket, &meta, &body, &condition)?;
-            switched.released.extend(drop_upload(connection, &id)?);
+            switched.released.extend(remove_upload(connection, &id)?);
             if let Content::File(placed) = body.content {
                 placed.keep();
             }
@@ -205,11 +202,11 @@ impl LocalBlobs {
     }
 
     /// Throws an upload and its parts away. `Error::NotFound` when there is no such upload.
-    pub async fn abort_upload(&self, key: &BlobKey, upload: &UploadId) -> Result<()> {
+    pub async fn drop_upload(&self, key: &BlobKey, upload: &UploadId) -> Result<()> {
         let (bucket, key, upload) = (self.bucket.clone(), key.clone(), upload.clone());
         let work = move |connection: &Connection| {
             find(connection, &bucket, &key, &upload)?;
-            drop_upload(connection, &upload)
+            remove_upload(connection, &upload)
         };
         let (files, runtime) = (self.inner.files.clone(), tokio::runtime::Handle::current());
         let after = move |released: &Vec<String>| {
@@ -217,6 +214,13 @@ impl LocalBlobs {
             runtime.spawn_blocking(move || released.iter().for_each(|name| files.remove(name)));
         };
         self.inner.main.write_then(work, after).await.map(drop)
+    }
+}
+
+pub(super) fn check_number(number: u32) -> Result<()> {
+    match (1..=PART_NUMBER_MAX).contains(&number) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("a part has a number from 1 to {PART_NUMBER_MAX}"))),
     }
 }
 
@@ -326,7 +330,7 @@ fn join(files: &Files, name: String, parts: &[StoredPart]) -> Result<Body> {
 }
 
 /// Removes the rows of an upload; the answer is the files of its parts.
-fn drop_upload(connection: &Connection, upload: &UploadId) -> Result<Vec<String>> {
+fn remove_upload(connection: &Connection, upload: &UploadId) -> Result<Vec<String>> {
     let what = "removing an upload";
     let files = connection
         .prepare_cached("DELETE FROM part WHERE upload = ?1 RETURNING file")
@@ -342,5 +346,5 @@ pub(in crate::store) fn abandon(connection: &Connection, before: Millis) -> Resu
         .prepare_cached("SELECT id FROM upload WHERE created < ?1 LIMIT 1")
         .and_then(|mut sql| sql.query_row(params![before.0], |row| row.get(0)).optional())
         .during("looking for abandoned uploads")?;
-    id.map(|id| drop_upload(connection, &UploadId(id))).transpose()
+    id.map(|id| remove_upload(connection, &UploadId(id))).transpose()
 }

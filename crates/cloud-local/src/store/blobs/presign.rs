@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cloud::limits::{BLOB_PUT_MAX, PRESIGN_MAX};
-use cloud::{BlobKey, Error, Millis, PresignGet, PresignPut, Presigned, Result, Secret, Sha256Digest};
+use cloud::{
+    BlobKey, Error, Millis, PresignGet, PresignPart, PresignPut, Presigned, Result, Secret, Sha256Digest, UploadId,
+};
 use hmac::{Hmac, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
@@ -61,6 +63,26 @@ impl Presigner {
         ];
         let expires_in = what.expires_in;
         self.sign(Request { method: "PUT", bucket, key, expires_in, headers, query: Vec::new() }, now)
+    }
+
+    pub(super) fn part(
+        &self,
+        bucket: &str,
+        key: &BlobKey,
+        upload: &UploadId,
+        what: &PresignPart,
+        now: Millis,
+    ) -> Result<Presigned> {
+        if what.length > BLOB_PUT_MAX {
+            return Err(Error::TooLarge { what: format!("`{key}`"), actual: what.length, limit: BLOB_PUT_MAX });
+        }
+        let headers = vec![
+            ("content-length".into(), what.length.to_string()),
+            ("x-amz-checksum-sha256".into(), STANDARD.encode(what.sha256.0)),
+        ];
+        let query = vec![("partNumber", what.number.to_string()), ("uploadId", upload.0.clone())];
+        let expires_in = what.expires_in;
+        self.sign(Request { method: "PUT", bucket, key, expires_in, headers, query }, now)
     }
 
     fn sign(&self, request: Request<'_>, now: Millis) -> Result<Presigned> {

@@ -1,13 +1,12 @@
 //! Multipart uploads.
 
-use cloud::{Blobs, ByteRange, Error, PutOptions};
+use cloud::{Blobs, ByteRange, Error, PutOptions, UploadId};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
 use super::checksum::{Announced, checked};
 use super::objects::{body_length, condition, copy_source, stored_encoding};
 use super::{ScopedS3, blob_key, etag, port, size, timestamp};
-use crate::UploadId;
 
 const PARTS_MAX: i32 = 1000;
 
@@ -24,7 +23,7 @@ impl ScopedS3 {
             cache_control: input.cache_control,
             ..PutOptions::default()
         };
-        let id = blobs.create_upload(&blob_key(&input.key)?, options).await.map_err(port)?;
+        let id = blobs.start_upload(&blob_key(&input.key)?, options).await.map_err(port)?;
         Ok(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -98,7 +97,7 @@ impl ScopedS3 {
             .collect::<S3Result<_>>()?;
         let condition = condition(input.if_match, input.if_none_match)?;
         let (key, upload) = (blob_key(&input.key)?, UploadId(input.upload_id));
-        let meta = blobs.complete_upload(&key, &upload, parts, condition).await.map_err(|error| match error {
+        let meta = blobs.join_upload(&key, &upload, parts, condition).await.map_err(|error| match error {
             Error::Invalid(message) => S3Error::with_message(S3ErrorCode::InvalidPart, message),
             other => no_upload(other),
         })?;
@@ -117,7 +116,7 @@ impl ScopedS3 {
     ) -> S3Result<AbortMultipartUploadOutput> {
         let input = request.input;
         let blobs = self.bucket(&input.bucket).await?;
-        blobs.abort_upload(&blob_key(&input.key)?, &UploadId(input.upload_id)).await.map_err(no_upload)?;
+        blobs.drop_upload(&blob_key(&input.key)?, &UploadId(input.upload_id)).await.map_err(no_upload)?;
         Ok(AbortMultipartUploadOutput::default())
     }
 
