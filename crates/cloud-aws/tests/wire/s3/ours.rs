@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::Credentials;
 use cloud::{
-    Blobs, Clock, DeployStack, EventSink, Invocation, Invoke, PresignGet, PresignPut, Presigned, Sha256Digest, Stack,
-    StackName, Stacks, SystemClock, SystemEntropy, collect,
+    Blobs, Clock, DeployStack, EventSink, Invocation, Invoke, PresignGet, PresignPart, PresignPut, Presigned,
+    PutOptions, Sha256Digest, Stack, StackName, Stacks, SystemClock, SystemEntropy, collect,
 };
 use cloud_aws::{Aws, S3Blobs};
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings};
@@ -198,4 +198,36 @@ async fn a_presigned_upload_takes_what_was_signed_and_nothing_else() {
     assert_eq!(send(&signed, &[], b"").await, 200);
     let tampered = Presigned { url: signed.url.replace("attachment", "inline"), ..signed };
     assert_eq!(send(&tampered, &[], b"").await, 403);
+}
+
+#[tokio::test]
+async fn parts_go_by_urls_that_our_endpoint_verifies_and_become_one_blob() {
+    let ours = Ours::start().await;
+    let (blobs, at) = (ours.blobs(), key("parts/long.bin"));
+    let upload = blobs.create_upload(&at, PutOptions::default()).await.unwrap();
+    let first: Vec<u8> = (0..5 << 20).map(|at: usize| (at.wrapping_mul(31) >> 3) as u8).collect();
+    let bodies = [first, b"the end".to_vec()];
+    for (number, body) in (1..).zip(&bodies) {
+        let (length, sha256) = (body.len() as u64, Sha256Digest::of(body));
+        let part = PresignPart { expires_in: MINUTE, number, length, sha256 };
+        let signed = blobs.presign_part(&at, &upload, part).await.unwrap();
+        let mut other = body.clone();
+        other[0] ^= 1;
+        assert_eq!(send(&signed, &[], &other).await, 400, "another body");
+        let elsewhere = format!("partNumber={number}");
+        let moved = Presigned { url: signed.url.replace(&elsewhere, "partNumber=9"), ..signed.clone() };
+        assert_eq!(send(&moved, &[], body).await, 403, "another part");
+        assert_eq!(send(&signed, &[], body).await, 200);
+    }
+    let parts = blobs.upload_parts(&at, &upload, 0, 1000).await.unwrap();
+    let listed: Vec<(u32, u64)> = parts.iter().map(|part| (part.number, part.length)).collect();
+    assert_eq!(listed, [(1, 5 << 20), (2, 7)]);
+    assert_eq!(blobs.upload_parts(&at, &upload, 1, 1000).await.unwrap(), parts[1..]);
+    let mut wrong = parts.clone();
+    wrong.swap(0, 1);
+    assert!(matches!(blobs.complete_upload(&at, &upload, wrong).await, Err(cloud::Error::Invalid(_))));
+    blobs.complete_upload(&at, &upload, parts.clone()).await.unwrap();
+    assert!(blobs.complete_upload(&at, &upload, parts).await.unwrap_err().is_not_found());
+    let whole = collect(blobs.get(&at, None).await.unwrap(), 16 << 20).await.unwrap();
+    assert!(whole == bodies.concat());
 }
