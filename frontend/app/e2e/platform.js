@@ -75,12 +75,6 @@ export function client(address) {
   return {
     call,
     commit,
-    /** The text of what is not JSON. */
-    async text(path) {
-      const answer = await fetch(address + path, { headers: { Authorization: `Bearer ${token}` } });
-      if (!answer.ok) throw new Error(`GET ${path}: ${answer.status}`);
-      return answer.text();
-    },
     async signIn({ email, password }) {
       token = (await call('POST', '/sessions', { email, password })).access_token;
     },

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { lastMonths, monthOf } from '../src/state/month';
 import { pieces } from '../src/text/highlight';
 import { positions } from '../src/text/positions';
 
@@ -18,6 +19,12 @@ test('ranges outside of a cut line do no harm', () => {
     { text: 'rt', found: true },
   ]);
   expect(pieces('', [{ start: 0, end: 0 }])).toEqual([]);
+});
+
+test('months count backwards over the turn of the year', () => {
+  const now = Date.UTC(2027, 1, 28, 23);
+  expect(monthOf(now)).toBe('2027-02');
+  expect(lastMonths(now, 3)).toEqual(['2027-02', '2027-01', '2026-12']);
 });
 
 test('places in files that a build names become links, and nothing else does', () => {

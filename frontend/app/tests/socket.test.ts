@@ -167,3 +167,13 @@ test('several parts of a page share one subscription, and a later one does not m
   expect([looked, seen]).toEqual([1, [4]]);
   expect(peer.said.filter((message) => message.action === 'unsubscribe')).toEqual([]);
 });
+
+test('who was no member for a while follows again', async () => {
+  const { follow } = await import('../src/state/socket');
+  follow('P', () => undefined);
+  const peer = await connected(0);
+  peer.tell({ type: 'live', project: 'P', sequence: 1 });
+  peer.tell({ type: 'unsubscribed', project: 'P', reason: 'not a member' });
+  follow('P', () => undefined);
+  expect(peer.said.filter((message) => message.action === 'subscribe')).toHaveLength(2);
+});

@@ -1,11 +1,15 @@
+import { useState } from 'preact/hooks';
+
 import { call } from '../api/client';
 import { t } from '../i18n';
 import { BranchPicker } from '../parts/BranchPicker';
+import { BranchTabs } from '../parts/BranchTabs';
 import { Diff } from '../parts/Diff';
+import { MergeBox } from '../parts/MergeBox';
 import { Trouble } from '../parts/Trouble';
 import { Waiting } from '../parts/Waiting';
 import { useLoaded } from '../state/loaded';
-import { useProject } from '../state/project';
+import { useEvents, useProject } from '../state/project';
 import { here, href, replace } from '../state/router';
 
 export function Compare() {
@@ -13,13 +17,22 @@ export function Compare() {
   const { slug } = project;
   const base = here.value.query.get('base') ?? project.default_branch;
   const head = here.value.query.get('head') ?? project.default_branch;
-  const diff = useLoaded(
+  // Which two are being merged: another pair is another question.
+  const [asked, setAsked] = useState('');
+  const pair = `${base} ${head}`;
+  const merging = asked === pair;
+  const compared = useLoaded(
     () => call('get_diff', { path: { project: slug }, query: { base, head } }),
     `${slug} ${base} ${head}`,
   );
-  const choose = (next: { base: string; head: string }) => replace(href(['p', slug, 'compare'], next));
+  useEvents(project, ['git.'], compared.reload);
+  const choose = (next: { base: string; head: string }) => {
+    replace(href(['p', slug, 'compare'], next));
+  };
+  const found = compared.value;
   return (
     <>
+      <BranchTabs current="compare" />
       <header class="title">
         <h1>{t('compare.title')}</h1>
         <BranchPicker
@@ -28,16 +41,29 @@ export function Compare() {
           value={base}
           onChange={(chosen) => choose({ base: chosen, head })}
         />
+        <button type="button" aria-label={t('compare.swap')} onClick={() => choose({ base: head, head: base })}>
+          ⇄
+        </button>
         <BranchPicker
           slug={slug}
           label={t('compare.head')}
           value={head}
           onChange={(chosen) => choose({ base, head: chosen })}
         />
+        {base !== head && !merging && (
+          <button type="button" class="primary" onClick={() => setAsked(pair)}>
+            {t('merge.into', { into: base })}
+          </button>
+        )}
       </header>
-      <Trouble error={diff.error} retry={diff.reload} />
-      {diff.loading && !diff.value && <Waiting />}
-      {diff.value && <Diff diff={diff.value} />}
+      <Trouble error={compared.error} retry={compared.reload} />
+      {compared.loading && !found && <Waiting />}
+      {found && (
+        <>
+          {merging && <MergeBox key={`${base} ${head}`} into={base} from={head} />}
+          <Diff diff={found} />
+        </>
+      )}
     </>
   );
 }

@@ -2,13 +2,12 @@ import { useEffect, useState } from 'preact/hooks';
 
 import { call, Problem } from '../api/client';
 import { ago, t } from '../i18n';
-import { BranchPicker } from '../parts/BranchPicker';
 import { Code } from '../parts/Code';
 import { Colleagues } from '../parts/Colleagues';
 import { CommitDialog } from '../parts/CommitDialog';
 import { Confirm } from '../parts/Confirm';
-import { Crumbs } from '../parts/Crumbs';
 import { Empty } from '../parts/Empty';
+import { FileHeader } from '../parts/FileHeader';
 import { Merge } from '../parts/Merge';
 import { Problems } from '../parts/Problems';
 import { reason, Trouble } from '../parts/Trouble';
@@ -201,19 +200,13 @@ export function File() {
   const absent = opened.value !== undefined && !content && !fresh && draft?.exists !== true;
   return (
     <>
-      <header class="title">
-        <h1 class="hidden">{path}</h1>
-        <Crumbs slug={slug} branch={branch} path={path} />
-        <BranchPicker slug={slug} value={branch} onChange={(ref) => go(href(['p', slug, 'file'], { ref, path }))} />
-        <a class="button" href={href(['p', slug, 'commits'], { ref: branch, path })}>
-          {t('files.history')}
-        </a>
+      <FileHeader branch={branch} path={path} page="file">
         {content && (
           <button type="button" onClick={() => download(content, path)}>
             {t('files.download')}
           </button>
         )}
-      </header>
+      </FileHeader>
       {opened.loading && !opened.value && <Waiting />}
       <Trouble error={opened.error} retry={opened.reload} />
       {absent && <Empty title={t('files.absent', { path, branch })} />}

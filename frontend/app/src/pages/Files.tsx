@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 
 import { call } from '../api/client';
+import type { Operations } from '../api/generated';
 import { bytes, t, type TextKey } from '../i18n';
 import { BranchPicker } from '../parts/BranchPicker';
 import { Crumbs } from '../parts/Crumbs';
@@ -14,6 +15,14 @@ import { usePages } from '../state/loaded';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { go, here, href, ide } from '../state/router';
+
+type Entry = Operations['list_tree']['result']['items'][number];
+
+/** Folders first, as people look for them. */
+function sorted(entries: readonly Entry[]): Entry[] {
+  const rank = (entry: Entry) => (entry.kind === 'folder' ? 0 : 1);
+  return [...entries].sort((one, other) => rank(one) - rank(other));
+}
 
 function NewFile({ slug, branch, folder, onClose }: { slug: string; branch: string; folder: string; onClose: () => void }) {
   const open = async (path: string) => go(href(['p', slug, 'file'], { ref: branch, path, new: '1' }));
@@ -62,7 +71,7 @@ export function Files() {
       <List pages={pages} empty={<Empty title={t(path === '' ? 'project.empty' : 'files.emptyFolder')} />}>
         {(entries) => (
           <ul class="rows files">
-            {entries.map((entry) => (
+            {sorted(entries).map((entry) => (
               <li key={entry.name}>
                 <span class={`icon ${entry.kind}`} role="img" aria-label={t(`files.${entry.kind}` as TextKey)} />
                 {entry.kind === 'submodule' ? (

@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks';
 
 import { call } from '../api/client';
-import { t } from '../i18n';
+import { t, type TextKey } from '../i18n';
+import { en } from '../i18n/en';
 import { Form, type Values } from '../parts/Form';
 import { Trouble } from '../parts/Trouble';
 import { useLoaded } from '../state/loaded';
@@ -10,21 +11,39 @@ import { slugOf } from '../text/slug';
 
 async function create(values: Values): Promise<void> {
   const { slug = '', name = '', description = '', starter = '' } = values;
-  const project = await call('create_project', {
-    body: { slug, name, description, starter: starter === '' ? null : starter },
-  });
+  const body = { slug, name, description, starter: starter === '' ? null : starter };
+  const project = await call('create_project', { body });
   go(href(['p', project.slug]));
+}
+
+/** Our own starters in the person's language; the others say it themselves. */
+function aboutStarter({ name, title }: { name: string; title: string }): string {
+  const key = `starter.${name}`;
+  return key in en ? t(key as TextKey) : title;
 }
 
 export function NewProject() {
   const starters = useLoaded(() => call('list_starters'), 'starters');
   const [name, setName] = useState('');
   const [slug, setSlug] = useState<string | undefined>();
+  const [begin, setBegin] = useState<string | undefined>();
+  const chosen = begin ?? starters.value?.items[0]?.name ?? '';
+  const choice = (value: string, title: string, about: string) => (
+    <label key={value}>
+      <input type="radio" name="starter" value={value} checked={chosen === value} onChange={() => setBegin(value)} />
+      <b>{title}</b>
+      <small>{about}</small>
+    </label>
+  );
   return (
     <main id="content" class="narrow">
       <h1>{t('newProject.title')}</h1>
       <Trouble error={starters.error} retry={starters.reload} />
       <Form submit={t('newProject.submit')} action={create} onCancel={() => history.back()}>
+        <fieldset class="choices">
+          <legend>{t('newProject.starter')}</legend>
+          {starters.value?.items.map((starter) => choice(starter.name, starter.name, aboutStarter(starter)))}
+        </fieldset>
         <label>
           {t('newProject.name')}
           <input
@@ -53,15 +72,6 @@ export function NewProject() {
           {t('newProject.description')}
           <input name="description" maxLength={500} />
         </label>
-        <fieldset>
-          <legend>{t('newProject.starter')}</legend>
-          {starters.value?.items.map((starter, index) => (
-            <label key={starter.name} class="check">
-              <input type="radio" name="starter" value={starter.name} defaultChecked={index === 0} />
-              <b>{starter.name}</b> {starter.title}
-            </label>
-          ))}
-        </fieldset>
       </Form>
     </main>
   );

@@ -14,8 +14,6 @@ import { pieces } from '../text/highlight';
 type Found = Operations['search_files']['result'];
 
 const FILES_AT_ONCE = 50;
-/** The platform looks for a few seconds and then says how to go on: so often it is asked before a person is. */
-const ROUNDS = 10;
 /** Of one file; the file view has the rest. */
 const LINES_SHOWN = 20;
 
@@ -78,16 +76,10 @@ function File({ slug, branch, file }: { slug: string; branch: string; file: Foun
 function Results({ slug, wanted }: { slug: string; wanted: Wanted }) {
   const [limited, setLimited] = useState(false);
   const pages = usePages(async (cursor) => {
-    let next = cursor;
-    for (let round = 1; ; round += 1) {
-      const query = { ...wanted, limit: FILES_AT_ONCE, ...(next === undefined ? {} : { cursor: next }) };
-      const found = await call('search_files', { path: { project: slug }, query });
-      next = found.next ?? undefined;
-      if (found.items.length > 0 || next === undefined || round === ROUNDS) {
-        setLimited(found.limited || found.items.some((file) => file.limited));
-        return found;
-      }
-    }
+    const query = { ...wanted, limit: FILES_AT_ONCE, ...(cursor === undefined ? {} : { cursor }) };
+    const found = await call('search_files', { path: { project: slug }, query });
+    setLimited(found.limited || found.items.some((file) => file.limited));
+    return found;
   }, JSON.stringify([slug, wanted]));
   const lines = pages.items.reduce((sum, file) => sum + file.matches.length, 0);
   return (

@@ -1,78 +1,91 @@
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { atVersion, call } from '../api/client';
 import type { StoredFileView } from '../api/generated';
-import { bytes, percent, t } from '../i18n';
+import { bytes, t } from '../i18n';
 import { Confirm } from '../parts/Confirm';
 import { Empty } from '../parts/Empty';
 import { List } from '../parts/List';
 import { Moment } from '../parts/Moment';
-import { reason } from '../parts/Trouble';
+import { Trouble } from '../parts/Trouble';
+import { InterruptedRow, UploadRow } from '../parts/Uploads';
+import { type Interrupted, interrupted, isSame } from '../state/interrupted';
 import { usePages } from '../state/loaded';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
-import { Upload } from '../state/upload';
+import { forget, Queue, Upload } from '../state/upload';
 
-function said(upload: Upload): string {
-  switch (upload.phase.value) {
-    case 'hashing':
-      return t('storage.hashing', { percent: percent(upload.part.value) });
-    case 'sending':
-      return t('storage.sending', { percent: percent(upload.part.value) });
-    case 'completing':
-      return t('storage.completing');
-    case 'done':
-      return t('storage.done');
-    case 'cancelled':
-      return t('jobs.state.cancelled');
-    case 'failed':
-      return t('storage.failed', { reason: reason(upload.error.value) });
-  }
-}
+const UPLOADS_AT_ONCE = 2;
 
-function UploadRow({ upload, onRetry }: { upload: Upload; onRetry: () => void }) {
-  const phase = upload.phase.value;
-  const open = phase === 'hashing' || phase === 'sending' || phase === 'completing';
+function Stored({ file, onDownload, onDelete }: { file: StoredFileView; onDownload: () => void; onDelete: () => void }) {
   return (
-    <li class={`upload ${phase}`}>
-      <span class="grow">{upload.path}</span>
-      {open && <progress value={upload.part.value} max={1} aria-label={upload.path} />}
-      <span class="quiet" role="status">
-        {said(upload)}
-      </span>
-      {open && (
-        <button type="button" onClick={() => upload.cancel()}>
-          {t('app.cancel')}
-        </button>
-      )}
-      {(phase === 'failed' || phase === 'cancelled') && (
-        <button type="button" onClick={onRetry}>
-          {t('app.retry')}
-        </button>
-      )}
+    <li>
+      <button type="button" class="link grow" onClick={onDownload}>
+        {file.path}
+      </button>
+      <span class="quiet">{file.content_type}</span>
+      <code title={`${t('storage.checksum')} ${file.sha256}`}>{file.sha256.slice(0, 12)}</code>
+      <span>{bytes(file.length)}</span>
+      <Moment at={file.created} />
+      <button type="button" aria-label={`${t('app.delete')}: ${file.path}`} onClick={onDelete}>
+        {t('app.delete')}
+      </button>
     </li>
   );
+}
+
+/** Asks before the page is left while something is on its way. */
+function useLeaving(uploads: readonly Upload[]): void {
+  const busy = uploads.some((upload) => upload.open);
+  useEffect(() => {
+    if (!busy) return undefined;
+    const leave = (event: BeforeUnloadEvent) => event.preventDefault();
+    globalThis.addEventListener('beforeunload', leave);
+    return () => globalThis.removeEventListener('beforeunload', leave);
+  }, [busy]);
 }
 
 export function Storage() {
   const { project } = useProject();
   const { slug } = project;
   const chooser = useRef<HTMLInputElement>(null);
+  const queue = useMemo(() => new Queue(UPLOADS_AT_ONCE), []);
   const [uploads, setUploads] = useState<Upload[]>([]);
+  const [before, setBefore] = useState<Interrupted[]>(() => interrupted(slug));
   const [over, setOver] = useState(false);
+  const [error, setError] = useState<unknown>();
   const [deleting, setDeleting] = useState<StoredFileView | undefined>();
   const pages = usePages((cursor) => call('list_files', { path: { project: slug }, query: page(cursor, 100) }), slug);
   useEvents(project, ['upload.completed', 'file.'], pages.reload);
+  useLeaving(uploads);
 
-  const start = (files: Iterable<File>) => {
-    const fresh = [...files].map((file) => new Upload(slug, file.webkitRelativePath || file.name, file));
-    setUploads((before) => [...fresh, ...before]);
-    for (const upload of fresh) void upload.run().then(pages.reload);
+  const run = (upload: Upload) => {
+    upload.enqueue();
+    queue.add(() => upload.run().then(pages.reload));
   };
-  const retry = (old: Upload) => {
-    const upload = new Upload(slug, old.path, old.file);
-    setUploads((before) => before.map((other) => (other === old ? upload : other)));
-    void upload.run().then(pages.reload);
+  const start = (files: Iterable<File>) => {
+    const fresh = [...files].map((file) => {
+      const path = file.webkitRelativePath || file.name;
+      return new Upload(slug, path, file, before.find((known) => isSame(known, path, file)));
+    });
+    setBefore(before.filter((known) => !fresh.some((upload) => isSame(known, upload.path, upload.file))));
+    setUploads((others) => [...fresh, ...others]);
+    for (const upload of fresh) run(upload);
+  };
+  const goOn = (known: Interrupted, file: File) => {
+    if (!isSame(known, known.path, file)) {
+      setError(new Error(t('storage.otherFile', { path: known.path, size: bytes(known.size) })));
+      return;
+    }
+    setError(undefined);
+    setBefore(before.filter((other) => other !== known));
+    const upload = new Upload(slug, known.path, file, known);
+    setUploads((others) => [upload, ...others]);
+    run(upload);
+  };
+  const discard = (known: Interrupted) => {
+    setBefore(before.filter((other) => other !== known));
+    void forget(known).catch(setError);
   };
   const download = async (file: StoredFileView) => {
     const presigned = await call('get_stored_file_content', { path: { project: slug, file: file.id } });
@@ -97,6 +110,7 @@ export function Storage() {
         <h1>{t('storage.title')}</h1>
         <input
           ref={chooser}
+          id="upload"
           type="file"
           multiple
           class="hidden"
@@ -111,10 +125,24 @@ export function Storage() {
           {t('storage.upload')}
         </button>
       </header>
-      {uploads.length > 0 && (
-        <ul class="rows">
-          {uploads.map((upload) => (
-            <UploadRow key={`${upload.path} ${uploads.indexOf(upload)}`} upload={upload} onRetry={() => retry(upload)} />
+      <Trouble error={error} />
+      {before.length + uploads.length > 0 && (
+        <ul class="rows" aria-label={t('storage.uploads')}>
+          {before.map((known) => (
+            <InterruptedRow
+              key={known.id}
+              upload={known}
+              onFile={(file) => goOn(known, file)}
+              onDiscard={() => discard(known)}
+            />
+          ))}
+          {uploads.map((upload, index) => (
+            <UploadRow
+              key={`${upload.path} ${uploads.length - index}`}
+              upload={upload}
+              onRun={() => run(upload)}
+              onCancel={() => void upload.cancel().catch(setError)}
+            />
           ))}
         </ul>
       )}
@@ -129,22 +157,12 @@ export function Storage() {
         {(files) => (
           <ul class="rows">
             {files.map((file) => (
-              <li key={file.id}>
-                <button type="button" class="link" onClick={() => void download(file)}>
-                  {file.path}
-                </button>
-                <span class="quiet grow">{file.content_type}</span>
-                <code title={`${t('storage.checksum')} ${file.sha256}`}>{file.sha256.slice(0, 12)}</code>
-                <span>{bytes(file.length)}</span>
-                <Moment at={file.created} />
-                <button
-                  type="button"
-                  aria-label={`${t('app.delete')}: ${file.path}`}
-                  onClick={() => setDeleting(file)}
-                >
-                  {t('app.delete')}
-                </button>
-              </li>
+              <Stored
+                key={file.id}
+                file={file}
+                onDownload={() => void download(file).catch(setError)}
+                onDelete={() => setDeleting(file)}
+              />
             ))}
           </ul>
         )}

@@ -4,7 +4,7 @@ import { href } from '../state/router';
 import { Tabs } from './Tabs';
 
 /** Branches, tags and what lies between them. */
-export function BranchTabs({ current }: { current: 'branches' | 'compare' }) {
+export function BranchTabs({ current }: { current: 'branches' | 'tags' | 'compare' }) {
   const { slug } = useProject().project;
   const items = [
     { name: 'branches', text: t('branches.title'), href: href(['p', slug, 'branches']) },

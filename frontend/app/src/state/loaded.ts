@@ -56,6 +56,21 @@ export interface Pages<T> {
   reload: () => void;
 }
 
+/** A search may answer an empty page and say how to go on: so often it is asked before a person is. */
+const ROUNDS = 10;
+
+/** The next page that has something, or the last. */
+async function filled<T>(
+  read: (cursor: string | undefined) => Promise<PageOf<T>>,
+  cursor: string | undefined,
+): Promise<PageOf<T>> {
+  let found = await read(cursor);
+  for (let round = 1; found.items.length === 0 && found.next && round < ROUNDS; round += 1) {
+    found = await read(found.next);
+  }
+  return found;
+}
+
 /** Reads a list page by page. */
 export function usePages<T>(read: (cursor: string | undefined) => Promise<PageOf<T>>, key: string): Pages<T> {
   const [state, setState] = useState<{ items: T[]; next: string | undefined; first: boolean; error: unknown }>({
@@ -73,8 +88,7 @@ export function usePages<T>(read: (cursor: string | undefined) => Promise<PageOf
     turn.current += 1;
     const mine = turn.current;
     setLoading(true);
-    latest
-      .current(cursor)
+    filled(latest.current, cursor)
       .then(
         (page) => {
           if (mine !== turn.current) return;

@@ -46,6 +46,8 @@ export function usePeople(project: ProjectView, me: string | undefined): Presenc
   const branch = here.value.query.get('ref');
   const path = here.value.segments[2] === 'file' ? here.value.query.get('path') : null;
   useEffect(() => announce(project.id, { branch: branch ?? project.default_branch, path }), [project.id, branch, path]);
+  // One subscription for as long as the project is open, whichever pages come and go.
+  useEffect(() => follow(project.id, () => undefined), [project.id]);
   const found = new Map<string, PresenceView>();
   for (const person of people.value.get(project.id) ?? []) {
     // Of several pages of one person, the one in a file says most.

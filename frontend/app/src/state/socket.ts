@@ -170,6 +170,13 @@ function receive(message: Message): void {
     case 'presence':
       if (message.project) people.value = new Map(people.value).set(message.project, message.people ?? []);
       break;
+    case 'unsubscribed':
+      // No member any more, for now: whoever follows next asks again.
+      if (message.project) {
+        subscribed.delete(message.project);
+        presented.delete(message.project);
+      }
+      break;
     case 'live':
       for (const following of [...followed]) {
         if (following.project !== message.project) continue;

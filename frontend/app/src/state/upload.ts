@@ -1,114 +1,250 @@
-// Uploads to the files area: checksum, presigned URL, bytes straight to storage, completion.
+// Uploads to the files area: checksum, presigned requests, bytes straight to storage, completion. A large file goes in
+// parts, several at once, and goes on where it stopped: after a pause, a lost network, or a reload of the page.
 
 import { signal } from '@preact/signals';
 
-import { call } from '../api/client';
-import type { PartPlanView, PresignedView } from '../api/generated';
+import { call, Problem } from '../api/client';
+import type { PresignedView } from '../api/generated';
+import { Digester } from './digest';
+import { drop, type Interrupted, remember } from './interrupted';
+import { Refused, transfer } from './transfer';
 
-export type UploadPhase = 'hashing' | 'sending' | 'completing' | 'done' | 'failed' | 'cancelled';
+export type UploadPhase = 'queued' | 'hashing' | 'sending' | 'paused' | 'completing' | 'done' | 'failed' | 'cancelled';
+
+type Part = Interrupted['parts'][number];
+
+const PARTS_AT_ONCE = 3;
+const PART_TRIES = 5;
+const RETRY_MS = 500;
+
+/** What is thrown to leave `run` when someone paused or cancelled. */
+const stopped = new DOMException('stopped', 'AbortError');
 
 /** One file on its way. */
 export class Upload {
-  readonly phase = signal<UploadPhase>('hashing');
+  readonly phase = signal<UploadPhase>('queued');
   /** Of the phase, 0 to 1. */
   readonly part = signal(0);
   readonly error = signal<unknown>(undefined);
-  private worker: Worker | undefined;
-  private request: XMLHttpRequest | undefined;
+  private control = new AbortController();
+  private digester: Digester | undefined;
+  /** Bytes on their way, by part. */
+  private readonly sent = new Map<number, number>();
 
   constructor(
     readonly project: string,
     readonly path: string,
     readonly file: File,
+    /** What is known of it from before. */
+    private known: Interrupted | undefined = undefined,
   ) {}
 
+  /** Whether it may still be paused or cancelled. */
+  get open(): boolean {
+    return ['queued', 'hashing', 'sending', 'completing'].includes(this.phase.value);
+  }
+
+  /** Is to be sent, or sent again: `run` does it when its turn comes. */
+  enqueue(): void {
+    this.phase.value = 'queued';
+    this.part.value = 0;
+  }
+
+  /** Sends what is missing, unless someone thought better of it meanwhile. */
   async run(): Promise<void> {
+    if (this.phase.value !== 'queued') return;
+    this.control = new AbortController();
+    this.error.value = undefined;
     try {
-      this.phase.value = 'hashing';
-      const sha256 = await this.digest();
-      this.phase.value = 'sending';
-      this.part.value = 0;
-      const upload = await call('create_upload', {
-        path: { project: this.project },
-        body: {
-          path: this.path,
-          length: this.file.size,
-          content_type: this.file.type || 'application/octet-stream',
-          sha256,
-        },
-      });
-      if (upload.put) await this.send(upload.put, this.file, 0);
-      else for (const part of upload.parts ?? []) await this.sendPart(upload.id, part);
-      this.phase.value = 'completing';
-      await call('complete_upload', { path: { project: this.project, upload: upload.id } });
+      await this.send();
       this.phase.value = 'done';
+      if (this.known) drop(this.known.id);
     } catch (error) {
-      if (this.stopped()) return;
+      if (this.left()) return;
       this.error.value = error;
       this.phase.value = 'failed';
+    } finally {
+      this.digester?.close();
+      this.digester = undefined;
     }
   }
 
-  cancel(): void {
+  pause(): void {
+    if (!this.open) return;
+    this.phase.value = 'paused';
+    this.stop();
+  }
+
+  async cancel(): Promise<void> {
     this.phase.value = 'cancelled';
-    this.worker?.terminate();
-    this.request?.abort();
+    this.stop();
+    const { known } = this;
+    this.known = undefined;
+    if (known) await forget(known);
   }
 
-  private stopped(): boolean {
-    return this.phase.value === 'cancelled';
+  /** Whether someone paused or cancelled it. */
+  private left(): boolean {
+    return this.phase.value === 'paused' || this.phase.value === 'cancelled';
   }
 
-  /** SHA-256 in hex, computed beside the page. */
-  private digest(): Promise<string> {
-    const worker = new Worker(new URL('./digest.worker.ts', import.meta.url), { type: 'module' });
-    this.worker = worker;
-    return new Promise<string>((resolve, reject) => {
-      worker.onmessage = (message: MessageEvent<{ part?: number; sha256?: string; error?: string }>) => {
-        const { part, sha256, error } = message.data;
-        if (part !== undefined) this.part.value = part;
-        if (sha256 !== undefined) resolve(sha256);
-        if (error !== undefined) reject(new Error(error));
-      };
-      worker.onerror = (event) => reject(new Error(event.message));
-      worker.postMessage(this.file);
-    }).finally(() => worker.terminate());
+  private stop(): void {
+    this.control.abort(stopped);
+    this.digester?.close();
   }
 
-  private async sendPart(upload: string, part: PartPlanView): Promise<void> {
-    if (this.stopped()) throw new Error('cancelled');
-    const bytes = this.file.slice(part.offset, part.offset + part.size);
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await bytes.arrayBuffer()));
-    const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    const signed = await call('create_upload_parts', {
-      path: { project: this.project, upload },
-      body: { numbers: [{ number: part.number, sha256 }] },
+  private async send(): Promise<void> {
+    this.digester = new Digester();
+    this.enter('hashing');
+    const sha256 = await this.digester.sha256(this.file, (part) => this.progress(part));
+    // The same name and size, and yet another file.
+    if (this.known && this.known.sha256 !== sha256) {
+      await forget(this.known);
+      this.known = undefined;
+    }
+    const id = this.known ? await this.resume(this.known) : await this.begin(sha256);
+    this.enter('completing');
+    await call('complete_upload', { path: { project: this.project, upload: id } }, { signal: this.control.signal });
+  }
+
+  private enter(phase: UploadPhase): void {
+    if (this.control.signal.aborted) throw stopped;
+    this.phase.value = phase;
+    this.part.value = 0;
+  }
+
+  private progress(part: number): void {
+    if (!this.control.signal.aborted) this.part.value = part;
+  }
+
+  private async begin(sha256: string): Promise<string> {
+    const { file, path, project } = this;
+    const content_type = file.type || 'application/octet-stream';
+    const body = { path, length: file.size, content_type, sha256 };
+    const upload = await call('create_upload', { path: { project }, body });
+    this.enter('sending');
+    if (!upload.parts) {
+      await transfer(whole(upload), file, (bytes) => this.progress(bytes / file.size), this.control.signal);
+      return upload.id;
+    }
+    this.known = { project, id: upload.id, path, size: file.size, modified: file.lastModified, sha256, parts: upload.parts, sent: 0 };
+    remember(this.known);
+    await this.sendParts(this.known, new Set());
+    return upload.id;
+  }
+
+  private async resume(known: Interrupted): Promise<string> {
+    try {
+      const seen = await call('get_upload', { path: { project: this.project, upload: known.id } });
+      // Only the answer to its completion was lost.
+      if (seen.state === 'completed') return known.id;
+      const received = new Set(seen.parts?.filter((part) => part.received).map((part) => part.number));
+      this.enter('sending');
+      await this.sendParts(known, received);
+      return known.id;
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404) throw error;
+      // It ended or expired meanwhile.
+      drop(known.id);
+      this.known = undefined;
+      return this.begin(known.sha256);
+    }
+  }
+
+  private async sendParts(known: Interrupted, received: ReadonlySet<number>): Promise<void> {
+    this.sent.clear();
+    for (const part of known.parts) if (received.has(part.number)) this.sent.set(part.number, part.size);
+    const missing = known.parts.filter((part) => !received.has(part.number));
+    this.count(known);
+    const lanes = Array.from({ length: PARTS_AT_ONCE }, async () => {
+      for (let part = missing.shift(); part; part = missing.shift()) await this.sendPart(known, part);
     });
-    const to = signed.parts[0];
-    if (!to) throw new Error('no address for a part');
-    await this.send(to.put, bytes, part.offset);
+    try {
+      await Promise.all(lanes);
+    } catch (error) {
+      // The other lanes end with the one that failed.
+      this.control.abort(stopped);
+      throw error;
+    }
   }
 
-  /** Sends bytes that begin at `offset` of the file. */
-  private send(to: PresignedView, bytes: Blob, offset: number): Promise<void> {
-    const request = new XMLHttpRequest();
-    this.request = request;
-    return new Promise((resolve, reject) => {
-      request.upload.onprogress = (event) => {
-        if (event.lengthComputable) this.part.value = (offset + event.loaded) / this.file.size;
-      };
-      request.onload = () => {
-        if (request.status >= 200 && request.status < 300) resolve();
-        else reject(new Error(`HTTP ${request.status}`));
-      };
-      request.onerror = () => reject(new Error('the storage could not be reached'));
-      request.onabort = () => reject(new Error('cancelled'));
-      request.open(to.method, to.url);
-      for (const [name, value] of Object.entries(to.headers)) {
-        // The browser sets these itself.
-        if (!['content-length', 'host'].includes(name.toLowerCase())) request.setRequestHeader(name, String(value));
+  private async sendPart(known: Interrupted, part: Part): Promise<void> {
+    const body = this.file.slice(part.offset, part.offset + part.size);
+    const sha256 = await this.digester?.sha256(body);
+    if (sha256 === undefined) throw stopped;
+    for (let attempt = 1; ; attempt += 1) {
+      if (this.control.signal.aborted) throw stopped;
+      try {
+        const path = { project: this.project, upload: known.id };
+        const numbers = [{ number: part.number, sha256 }];
+        const signed = await call('create_upload_parts', { path, body: { numbers } }, { signal: this.control.signal });
+        const to = signed.parts[0]?.put;
+        if (!to) throw new Refused(404);
+        const onSent = (bytes: number) => {
+          this.sent.set(part.number, Math.min(bytes, part.size));
+          this.count(known);
+        };
+        await transfer(to, body, onSent, this.control.signal);
+        onSent(part.size);
+        remember({ ...known, sent: Math.round(this.part.value * known.size) });
+        return;
+      } catch (error) {
+        this.sent.set(part.number, 0);
+        if (attempt >= PART_TRIES || !worthwhile(error)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** attempt));
       }
-      request.send(bytes);
-    });
+    }
+  }
+
+  private count(known: Interrupted): void {
+    let sum = 0;
+    for (const bytes of this.sent.values()) sum += bytes;
+    this.progress(known.size === 0 ? 1 : sum / known.size);
+  }
+}
+
+function whole(upload: { put?: PresignedView | null }): PresignedView {
+  if (!upload.put) throw new Refused(404);
+  return upload.put;
+}
+
+/** Whether another try may end better: the network, a busy service, or a signature that became old. */
+function worthwhile(error: unknown): boolean {
+  if (error instanceof Refused) return error.status === 0 || error.status === 403 || error.status === 429 || error.status >= 500;
+  if (error instanceof Problem) return error.status === 429 || error.status >= 500;
+  return error instanceof TypeError;
+}
+
+/** Takes back what was stored of an upload that will not be ended. */
+export async function forget(upload: Interrupted): Promise<void> {
+  drop(upload.id);
+  const path = { project: upload.project, upload: upload.id };
+  await call('delete_upload', { path }).catch((error: unknown) => {
+    if (!(error instanceof Problem) || error.status !== 404) throw error;
+  });
+}
+
+/** Lets a few uploads run at once, in the order in which they were asked for. */
+export class Queue {
+  private running = 0;
+  private readonly waiting: (() => Promise<void>)[] = [];
+
+  constructor(private readonly atOnce: number) {}
+
+  add(run: () => Promise<void>): void {
+    this.waiting.push(run);
+    this.next();
+  }
+
+  private next(): void {
+    while (this.running < this.atOnce) {
+      const run = this.waiting.shift();
+      if (!run) return;
+      this.running += 1;
+      void run().finally(() => {
+        this.running -= 1;
+        this.next();
+      });
+    }
   }
 }
