@@ -18,7 +18,13 @@ struct Environment {
 /// Stock clients and linters.
 const CLIENTS: Environment = Environment {
     folder: "venv",
-    packages: &["boto3==1.43.11", "awscli==1.45.11", "cfn-lint==1.51.0", "aws-sam-translator==1.110.0"],
+    packages: &[
+        "boto3==1.43.11",
+        "awscli==1.45.11",
+        "cfn-lint==1.51.0",
+        "aws-sam-translator==1.110.0",
+        "dulwich==1.2.21",
+    ],
 };
 
 /// Strangers' emulators of AWS, which the AWS adapters are tried against.

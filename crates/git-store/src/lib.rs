@@ -18,6 +18,9 @@ mod error;
 mod filter;
 mod folder;
 mod fsck;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod lines;
 mod merge;

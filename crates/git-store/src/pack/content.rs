@@ -148,3 +148,14 @@ impl PackSet {
         Ok(Some((kind, content)))
     }
 }
+
+/// A delta that is in memory, for the fuzzers.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn apply_delta(base: &[u8], mut instructions: &[u8], limit: u64) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    delta::apply(&Content::Memory(base.to_vec()), &mut instructions, limit, &mut |bytes| {
+        out.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    Ok(out)
+}

@@ -10,6 +10,8 @@ mod reader;
 mod set;
 mod write;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use content::apply_delta;
 pub(crate) use copy::{Chosen, Plan, write_pack};
 pub(crate) use hash::object_id;
 pub(crate) use index::PackIndex;

@@ -2,6 +2,8 @@
 
 mod advertise;
 mod commands;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gzip;
 mod keep_alive;
 mod listing;

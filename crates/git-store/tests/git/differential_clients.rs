@@ -1,0 +1,166 @@
+//! Scripts of clients, made at random, against `git http-backend` and against the store: what happens must be the same.
+
+use std::process::Output;
+
+use crate::machine::{Machine, git_command};
+use crate::stock::serve_stock;
+
+/// Scripts in a run of all tests, and when they are asked for by name.
+const SCRIPTS: u64 = 3;
+const SCRIPTS_BY_COMMAND: u64 = 2000;
+const STEPS: usize = 24;
+
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+}
+
+/// Two servers, and for each of them the same clients in folders of the same names.
+struct Both {
+    machine: Machine,
+    stock: String,
+    /// Makes the same commits on both sides.
+    time: u64,
+}
+
+const SIDES: [&str; 2] = ["stock", "ours"];
+
+impl Both {
+    async fn start() -> Self {
+        let machine = Machine::start().await;
+        let stock = serve_stock(machine.path("server")).await;
+        std::fs::create_dir_all(machine.path("server")).unwrap();
+        let init = ["init", "-q", "--bare", "-b", "main", "one.git"];
+        let done = git_command(&machine.path("server"), machine.dir.path()).args(init).status().await.unwrap();
+        assert!(done.success());
+        for side in SIDES {
+            std::fs::create_dir_all(machine.path(side)).unwrap();
+        }
+        let config = ["-C", "server/one.git", "config", "uploadpack.allowFilter", "true"];
+        machine.git(".", &config).await;
+        Self { stock: format!("{stock}/one.git"), machine, time: 1_700_000_000 }
+    }
+
+    fn url(&self, side: &str) -> &str {
+        if side == "stock" { &self.stock } else { &self.machine.url }
+    }
+
+    async fn on(&self, side: &str, at: &str, args: &[String]) -> Output {
+        let folder = self.machine.path(side).join(at);
+        let args = args.iter().map(|arg| arg.replace("URL", self.url(side)));
+        let date = format!("{} +0000", self.time);
+        let mut command = git_command(&folder, self.machine.dir.path());
+        command.args(args).env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+        command.output().await.unwrap()
+    }
+
+    /// Runs the same on both sides; whether it succeeded and what it printed must be the same.
+    async fn run(&mut self, at: &str, line: &str) -> bool {
+        self.time += 60;
+        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let (stock, ours) = (self.on("stock", at, &args).await, self.on("ours", at, &args).await);
+        let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+        let (theirs, own) = (stock.status.code(), ours.status.code());
+        assert_eq!(theirs, own, "git {line}\nstock: {}\nours: {}", said(&stock), said(&ours));
+        assert!(stock.stdout == ours.stdout, "git {line}: {stock:?} {ours:?}");
+        ours.status.success()
+    }
+
+    fn write(&self, at: &str, path: &str, text: &str) {
+        for side in SIDES {
+            let file = self.machine.path(side).join(at).join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+    }
+}
+
+async fn step(both: &mut Both, numbers: &mut Numbers, n: usize) {
+    let at = ["a", "b"][numbers.below(2)];
+    let branch = ["main", "side", "x/y", "x"][numbers.below(4)];
+    match numbers.below(14) {
+        0..=3 => {
+            let path = ["a.txt", "b/c.txt", "b/d/e.txt"][numbers.below(3)];
+            let text: String =
+                (0..40).map(|line| format!("{line} {}\n", if line % 7 == 0 { numbers.below(9) } else { 0 })).collect();
+            both.write(at, path, &text);
+            both.run(at, "add -A").await;
+            both.run(at, &format!("commit -q --allow-empty -m {n}")).await;
+        }
+        4 => drop(both.run(at, &format!("checkout -q -B {branch}")).await),
+        5 => drop(both.run(at, "push -q origin HEAD").await),
+        6 => drop(both.run(at, "push -q --force origin HEAD").await),
+        7 => drop(both.run(at, &format!("push -q --atomic origin HEAD HEAD:refs/heads/{branch}")).await),
+        8 => drop(both.run(at, &format!("push -q origin :{branch}")).await),
+        9 => {
+            both.run(at, &format!("tag -f -a t{} -m t", numbers.below(4))).await;
+            both.run(at, "push -q origin --tags").await;
+        }
+        10 => drop(both.run(at, "fetch -q --prune --tags origin").await),
+        11 => {
+            if !both.run(at, "pull -q --no-rebase --no-edit origin main").await {
+                both.run(at, "reset -q --hard").await;
+            }
+        }
+        12 => drop(both.run(at, "reset -q --hard HEAD~1").await),
+        _ => clone(both, numbers, n).await,
+    }
+}
+
+async fn clone(both: &mut Both, numbers: &mut Numbers, n: usize) {
+    let how =
+        ["--depth=1", "--depth=3", "--filter=blob:none", "--filter=tree:0", "--single-branch", "--shallow-exclude=t0"];
+    let how = how[numbers.below(how.len())];
+    let version = [0, 2][numbers.below(2)];
+    if both.run(".", &format!("-c protocol.version={version} clone -q {how} URL c{n}")).await {
+        let to = format!("c{n}");
+        both.run(&to, "for-each-ref").await;
+        both.run(&to, "rev-list --all --count").await;
+        both.run(&to, "rev-parse --is-shallow-repository").await;
+        both.run(&to, "fetch -q --depth=2 origin").await;
+        both.run(&to, "rev-list --all --count").await;
+        both.run(&to, "fsck --strict").await;
+    }
+}
+
+async fn script(seed: u64) {
+    let mut both = Both::start().await;
+    let mut numbers = Numbers(seed);
+    for at in ["a", "b"] {
+        both.run(".", &format!("clone -q URL {at}")).await;
+        both.run(at, "config push.default current").await;
+    }
+    for n in 0..STEPS {
+        step(&mut both, &mut numbers, n).await;
+        both.run("a", "ls-remote --symref origin").await;
+    }
+    both.run(".", "clone -q --mirror URL last").await;
+    both.run("last", "for-each-ref").await;
+    both.run("last", "rev-parse --verify -q HEAD^{tree}").await;
+    both.run("last", "fsck --strict --full").await;
+    assert!(
+        !both.machine.git("ours/last", &["for-each-ref"]).await.is_empty(),
+        "a script that pushes nothing shows nothing"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_see_the_same_of_git_and_of_the_store() {
+    for seed in 0..SCRIPTS {
+        script(seed).await;
+    }
+}
+
+/// `cargo test -p git-store --test git -- --ignored thousands`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes an hour"]
+async fn thousands_of_clients_see_the_same_of_git_and_of_the_store() {
+    for seed in SCRIPTS..SCRIPTS_BY_COMMAND {
+        println!("script {seed}");
+        script(seed).await;
+    }
+}

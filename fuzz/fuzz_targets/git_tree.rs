@@ -1,0 +1,6 @@
+//! `git_store::fuzzing::tree`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| git_store::fuzzing::tree(bytes));
