@@ -6,9 +6,9 @@ use api::Area;
 use cloud::Grants;
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
-use function::{App, Config, Places, trace};
+use function::{App, Config, Places, as_routed, trace};
+use lambda_http::Error;
 use lambda_http::lambda_runtime::{self, LambdaEvent, service_fn};
-use lambda_http::{Error, Request, RequestExt};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -49,19 +49,9 @@ async fn main() -> Result<(), Error> {
         return lambda_runtime::run(service_fn(rotate)).await;
     }
     let streams = app.config.response_stream;
-    let service = api::router(area, app).map_request(without_stage);
+    let service = api::router(area, app).map_request(as_routed);
     match streams {
         true => lambda_http::run_with_streaming_response(service).await,
         false => lambda_http::run(service).await,
     }
-}
-
-/// `lambda_http` puts the stage before the path; routes are written without it. The event itself has the path as sent.
-fn without_stage(mut request: Request) -> Request {
-    let path = request.raw_http_path();
-    let target = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    if let Ok(uri) = target.parse() {
-        *request.uri_mut() = uri;
-    }
-    request
 }

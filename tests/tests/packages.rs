@@ -91,7 +91,7 @@ impl Function {
     }
 }
 
-/// A REST API's proxy event at the stage `dev`, with a base path that the gateway took off.
+/// A REST API's proxy event at the stage `dev`.
 fn rest_event() -> Value {
     json!({ "resource": "/health", "path": "/health", "httpMethod": "GET",
         "headers": { "Host": "example.com", "Accept": "text/html" },
@@ -118,6 +118,90 @@ fn a_rest_event_is_answered_as_a_proxy_response() {
     function.survives(&rest_event());
     let refused = function.ask(&json!({ "a": 1 }));
     assert!(refused["errorMessage"].is_string(), "{refused}");
+}
+
+/// `method` and `path` at the route `resource`, by someone whom the authorizer has let in.
+fn signed_in_event(method: &str, resource: &str, path: &str) -> Value {
+    let mut event = rest_event();
+    event["resource"] = json!(resource);
+    event["path"] = json!(path);
+    event["httpMethod"] = json!(method);
+    let id = "01KAKZ6V6Q3S1RVY2JY8H1W8QM";
+    event["requestContext"] = json!({ "resourcePath": resource, "httpMethod": method, "path": format!("/dev{path}"),
+        "stage": "dev", "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        "identity": { "sourceIp": "192.0.2.1" }, "authorizer": { "principalId": id, "integrationLatency": 3,
+            "account": id, "email": "a@example.com", "name": "A", "admin": "false", "channel": "bearer", "scopes": "" } });
+    event
+}
+
+fn problem(answer: &Value) -> Value {
+    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn a_path_is_routed_behind_a_stage_and_behind_a_base_path() {
+    let function = Function::start("api", "public", "BUFFERED");
+    // What API Gateway sends: by its own address; by a domain with a base path; and by one whose mapping names no stage.
+    for (path, context) in
+        [("/health", "/dev/health"), ("/room/health", "/room/health"), ("/room/dev/health", "/room/dev/health")]
+    {
+        let mut event = rest_event();
+        event["path"] = json!(path);
+        event["requestContext"]["path"] = json!(context);
+        assert_eq!(function.ask(&event)["body"], r#"{"status":"ok"}"#, "{path}");
+    }
+    let mut elsewhere = rest_event();
+    elsewhere["path"] = json!("/room/healthy");
+    assert_eq!(function.ask(&elsewhere)["statusCode"], 404);
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn every_value_of_a_query_counts() {
+    let function = Function::start("api", "identity", "BUFFERED");
+    let mut event = signed_in_event("GET", "/tokens", "/tokens");
+    let mut ask = |values: Value| {
+        event["queryStringParameters"] = json!({ "limit": "1" });
+        event["multiValueQueryStringParameters"] = values;
+        let answer = function.ask(&event);
+        (answer["statusCode"].clone(), problem(&answer)["code"].clone())
+    };
+    // One value passes, and then the records cannot be reached.
+    let (alone, code) = ask(json!({ "limit": ["1"] }));
+    assert_eq!((alone, code), (json!(503), json!("unavailable")));
+    for values in [json!({ "limit": ["0", "1"] }), json!({ "limit": ["1"], "lim&t": ["a b", "&=%"] })] {
+        let (status, code) = ask(values.clone());
+        assert!(status.as_u64().is_some_and(|status| (400..500).contains(&status)), "{values}: {status} {code}");
+    }
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn a_binary_body_is_read_as_the_bytes_that_were_sent() {
+    let function = Function::start("api", "identity", "BUFFERED");
+    let mut event = rest_event();
+    event["resource"] = json!("/sessions");
+    event["path"] = json!("/sessions");
+    event["httpMethod"] = json!("POST");
+    event["multiValueHeaders"]["Content-Type"] = json!(["application/json"]);
+    let mut ask = |body: &str, binary: bool| {
+        event["body"] = json!(body);
+        event["isBase64Encoded"] = json!(binary);
+        let answer = function.ask(&event);
+        (answer["statusCode"].clone(), problem(&answer)["detail"].clone())
+    };
+    // {"email":1} as text, and as the gateway sends it with binary media types.
+    let text = ask("{\"email\":1}", false);
+    assert_eq!(ask("eyJlbWFpbCI6MX0=", true), text);
+    assert!(text.0.as_u64().is_some_and(|status| (400..500).contains(&status)), "{text:?}");
+    // Bytes that are no text, and a text that is no base64.
+    let (bytes, _) = ask("//79AAE=", true);
+    assert!(bytes.as_u64().is_some_and(|status| (400..500).contains(&status)), "{bytes}");
+    event["body"] = json!("{\"email\":1}");
+    event["isBase64Encoded"] = json!(true);
+    let refused = function.ask(&event);
+    assert!(refused["errorMessage"].is_string() || refused["statusCode"] == 400, "{refused}");
 }
 
 #[test]
@@ -167,4 +251,53 @@ fn a_message_that_could_not_be_handled_is_named() {
     // The records cannot be reached: the one message that means something comes again, the other never.
     let batch = json!({ "Records": [{ "messageId": "1", "body": "nonsense" }, { "messageId": "2", "body": body }] });
     assert_eq!(tail.ask(&batch), json!({ "batchItemFailures": [{ "itemIdentifier": "2" }] }));
+}
+
+fn stream_record(name: &str, project: &str, number: u32, value: Option<&Value>) -> Value {
+    let path = workroom_tests::root().join("websocket/tests/events").join(name);
+    let mut record: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let partition = json!(format!("project#{project}"));
+    record["dynamodb"]["Keys"]["pk"]["S"] = partition.clone();
+    record["dynamodb"]["NewImage"]["pk"]["S"] = partition;
+    record["dynamodb"]["SequenceNumber"] = json!(format!("44215845000000000174504390{number:02}"));
+    if let Some(value) = value {
+        record["dynamodb"]["NewImage"]["value"]["S"] = json!(value.to_string());
+    }
+    record
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn a_batch_of_the_stream_names_the_first_record_that_failed() {
+    let project = "01KAKZ6V6Q3S1RVY2JY8H1W8QM";
+    let event = json!({ "id": "01KAKZ6V6Q3S1RVY2JY8H1W8QN", "type": "project.updated", "source": "workroom",
+        "time": 1_763_731_873_000_u64, "project": project, "actor": project, "resource": format!("project/{project}"),
+        "correlation_id": "c", "idempotency_token": null, "sequence": 1, "detail": {} });
+    let fan_out = Function::start("websocket", "fan-out", "");
+    // What is no event is passed over; a stored event that cannot be read too, for it never could be.
+    let passed = [
+        stream_record("record-modified.json", project, 1, None),
+        stream_record("event-inserted.json", project, 2, Some(&json!("no event"))),
+    ];
+    assert_eq!(fan_out.ask(&json!({ "Records": passed })), json!({ "batchItemFailures": [] }));
+    // Who follows the project cannot be read: the batch comes again from the first event on.
+    let [modified, unreadable] = passed;
+    let (first, second) = (
+        stream_record("event-inserted.json", project, 3, Some(&event)),
+        stream_record("event-inserted.json", project, 4, Some(&event)),
+    );
+    let answer = fan_out.ask(&json!({ "Records": [modified, unreadable, first, second] }));
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "4421584500000000017450439003" }] }));
+}
+
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
+fn the_schedule_is_no_batch() {
+    let worker = Function::start("build-worker", "", "");
+    let tick = json!({ "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+        "source": "aws.events", "account": "123456789012", "time": "2026-11-21T12:00:00Z", "region": "eu-central-1",
+        "resources": ["arn:aws:events:eu-central-1:123456789012:rule/workroom-dev-Sweep"], "detail": {} });
+    assert_eq!(worker.ask(&tick), json!({}), "what could not be looked after is looked after at the next tick");
+    assert_eq!(worker.ask(&json!({ "Records": [] })), json!({ "batchItemFailures": [] }));
+    worker.survives(&tick);
 }

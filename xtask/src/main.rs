@@ -3,6 +3,7 @@
 mod bench;
 mod companions;
 mod deploy;
+mod elf;
 mod emulator;
 mod frontend;
 mod git_suite;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::elf;
 use crate::run::{cargo, program, root, succeed};
 use crate::tools::{setup_to_deploy, with_sam_tools};
 
@@ -92,7 +93,10 @@ fn build(function: &str, architecture: &str) -> Result<PathBuf> {
     build.args(["-p", function, "--bin", function]).arg("--lambda-dir").arg(&folder);
     build.arg(if architecture == "arm64" { "--arm64" } else { "--x86-64" });
     succeed(with_sam_tools(&mut build)).with_context(|| format!("building {function} for {architecture}"))?;
-    Ok(folder.join(function).join("bootstrap"))
+    let built = folder.join(function).join("bootstrap");
+    let program = std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
+    elf::check(&program, architecture).with_context(|| format!("{function} cannot run on Lambda"))?;
+    Ok(built)
 }
 
 /// Writes a zip file with the program `bootstrap` as its only, executable entry.

@@ -11,12 +11,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use bytes::Bytes;
+use function::as_routed;
 use futures::StreamExt;
 use http::HeaderValue;
 use http::header::SET_COOKIE;
 use lambda_http::lambda_runtime::StreamResponse;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Context, LambdaEvent, RequestExt, Service as _, StreamAdapter};
+use lambda_http::{Adapter, Context, LambdaEvent, Service as _, StreamAdapter};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -123,7 +124,7 @@ type Service = MapRequest<Router, fn(lambda_http::Request) -> Request<lambda_htt
 /// A function of routes, driven as `lambda_http::run_with_streaming_response` drives it.
 pub fn streaming_http_handler(router: Router) -> Handler {
     Handler::Streamed(Arc::new(move |event| {
-        let service: Service = router.clone().map_request(without_stage);
+        let service: Service = router.clone().map_request(as_routed);
         Box::pin(async move {
             let payload: LambdaRequest = serde_json::from_slice(&event).map_err(unhandled)?;
             let answer = StreamAdapter::from(service).call(LambdaEvent::new(payload, Context::default()));
@@ -143,7 +144,7 @@ pub fn streaming_http_handler(router: Router) -> Handler {
 /// A function of routes, driven as `lambda_http::run` drives it.
 pub fn http_handler(router: Router) -> Handler {
     Handler::Collected(Arc::new(move |event| {
-        let service: Service = router.clone().map_request(without_stage);
+        let service: Service = router.clone().map_request(as_routed);
         Box::pin(async move {
             let payload: LambdaRequest = serde_json::from_slice(&event).map_err(unhandled)?;
             let answer = Adapter::from(service).call(LambdaEvent::new(payload, Context::default()));
@@ -151,17 +152,6 @@ pub fn http_handler(router: Router) -> Handler {
             serde_json::to_vec(&reply).map(Bytes::from).map_err(unhandled)
         })
     }))
-}
-
-/// `lambda_http` puts the stage before the path; routes are written without it. The event itself has the path as sent.
-fn without_stage(mut request: lambda_http::Request) -> lambda_http::Request {
-    let path = request.raw_http_path();
-    let query = request.uri().query();
-    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    if let Ok(uri) = target.parse() {
-        *request.uri_mut() = uri;
-    }
-    request
 }
 
 /// A function of JSON in and JSON out, driven as `lambda_runtime::run` drives it.
