@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use crate::platform::root;
 use crate::runtime_api::{Start, start};
 use crate::samples::Samples;
-use crate::table::{Table, ratio};
+use crate::table::{Table, milliseconds, ratio};
 
 const RUNS: usize = 30;
 
@@ -50,7 +50,9 @@ struct Taken {
     next: Samples,
     reply: Samples,
     resident: Vec<u64>,
+    /// Unpacked, and as the zip file that is uploaded.
     bytes: u64,
+    zip: u64,
 }
 
 impl Taken {
@@ -77,18 +79,24 @@ pub fn measure(table: &mut Table) -> Result<()> {
         for (function, taken) in FUNCTIONS.iter().zip(&mut ours) {
             let program = package(function.package);
             taken.bytes = size(&program)?;
+            taken.zip = size(&program.parent().context("a folder around the program")?.with_extension("zip"))?;
             taken.add(&start(&mut as_on_lambda(Command::new(program), function.area), function.event)?);
         }
         node.add(&start(as_on_lambda(Command::new("node"), "").arg(&bundle), "{}")?);
         python.add(&start(as_on_lambda(Command::new(&interpreter), "").arg(&script), "{}")?);
     }
     node.bytes = size(&bundle)?;
+    node.zip = size(&prepared.join("bundle.zip"))?;
     for (function, taken) in FUNCTIONS.iter().zip(&ours) {
         let name = function.name;
-        table.compare(&format!("{name}: start to first /next"), &taken.next, Some(("Node", &node.next)));
-        table.compare(&format!("{name}: start to first answer"), &taken.reply, Some(("Node", &node.reply)));
+        let with_best = |what: &str, samples: &Samples| {
+            format!("{name}: start to {what} (best: {})", milliseconds(samples.best()))
+        };
+        table.compare(&with_best("first /next", &taken.next), &taken.next, Some(("Node", &node.next)));
+        table.compare(&with_best("first answer", &taken.reply), &taken.reply, Some(("Node", &node.reply)));
         row(table, &format!("{name}: resident at first /next"), taken.memory(), node.memory());
         row(table, &format!("{name}: unpacked"), taken.bytes as f64, node.bytes as f64);
+        row(table, &format!("{name}: zipped"), taken.zip as f64, node.zip as f64);
     }
     table.compare("Python: start to first /next", &python.next, Some(("Node", &node.next)));
     table.compare("Python: start to first answer", &python.reply, Some(("Node", &node.reply)));

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Start {
     /// From the start of the process to its first `/next`.
     pub next: Duration,
-    /// From there on to its first answer.
+    /// From the start of the process to its first answer.
     pub reply: Duration,
     /// Resident memory when it asked for its first event (bytes).
     pub resident: u64,

@@ -33,6 +33,11 @@ impl Samples {
         self.at(0.5)
     }
 
+    /// The least of them; 0 without samples.
+    pub fn best(&self) -> f64 {
+        self.at(0.0)
+    }
+
     /// The sample below which `share` (0 to 1) of the samples lie; nearest rank. 0 without samples.
     pub fn at(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
@@ -53,6 +58,7 @@ mod tests {
             samples.push(Duration::from_millis(tenth * 100));
         }
         assert_eq!(samples.median(), 5.0);
+        assert_eq!(samples.best(), 0.1);
         assert_eq!(samples.at(0.99), 9.9);
         assert_eq!(samples.at(1.0), 10.0);
         assert_eq!(Samples::default().median(), 0.0);

@@ -38,5 +38,6 @@ fn prepare_cold_start() -> Result<()> {
         "--outfile=bundle.mjs",
         "--log-level=error",
         REQUIRE,
-    ]))
+    ]))?;
+    succeed(program("python3").current_dir(&to).args(["-m", "zipfile", "-c", "bundle.zip", "bundle.mjs"]))
 }
