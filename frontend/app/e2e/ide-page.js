@@ -41,11 +41,12 @@ export async function startIde({ starter = 'python' } = {}) {
       return { email, password, id: account.id };
     },
     /** Opens the project as a person; in the browser of `beside` when it is the same person again. */
-    async open({ person = platform.admin, beside, path = '', options = {} } = {}) {
+    async open({ person = platform.admin, beside, path = '', options = {}, beforeOpening } = {}) {
       const opened = beside ? { ...beside, page: await beside.context.newPage() } : await openPage(browser, options);
       opened.context.setDefaultTimeout(20_000);
       const { page } = opened;
       if (!beside) await signIn(page, platform.address, person);
+      beforeOpening?.(page);
       await page.goto(`${platform.address}/static/ide/index.html?project=shop${path}`);
       await page.getByRole('treeitem', { name: 'template.yaml' }).first().waitFor();
       const ide = hands(page, opened);

@@ -1,150 +1,100 @@
-// The workbench, used as people use it.
+// The first minutes in the workbench: what its start costs, a new file, a build.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { client, openPage, startBrowser, startPlatform } from './platform.js';
+import { startIde, until } from './ide-page.js';
 
 /** What the first start may fetch (API Gateway is asked for each). */
 const REQUESTS_MAX = 80;
 const BYTES_MAX = 3_500_000;
 
-let platform;
-let browser;
-let opened;
-let page;
-let api;
+let ide;
+let me;
 
 before(async () => {
-  platform = await startPlatform({
-    ...(process.env.WORKROOM_PROGRAM ? { program: process.env.WORKROOM_PROGRAM } : {}),
-    options: process.env.WORKROOM_OPTIONS?.split(' ') ?? [],
-  });
-  browser = await startBrowser();
-  opened = await openPage(browser);
-  page = opened.page;
-  opened.context.setDefaultTimeout(20_000);
-  api = client(platform.address);
-  await api.signIn(platform.admin);
-  await api.call('POST', '/projects', { slug: 'shop', name: 'Shop', starter: 'python' });
+  ide = await startIde();
 });
 
-after(async () => {
-  await browser?.close();
-  await platform?.stop();
-});
+after(() => ide?.stop());
 
-/** Asks until the answer is the one that is waited for. */
-async function until(ask, what) {
-  for (let round = 0; round < 200; round += 1) {
-    if (await ask()) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assert.fail(`${what} did not come`);
-}
-
-async function command(name) {
-  await page.keyboard.press('F1');
-  await page.locator('.quick-input-widget .quick-input-box input').fill(`>${name}`);
-  await page.locator('.quick-input-list .monaco-list-row').first().waitFor();
-  await page.keyboard.press('Enter');
-}
-
-async function edit(name) {
-  await page.getByRole('treeitem', { name, exact: false }).first().dblclick();
-  await page.getByRole('tab', { name, selected: true }).waitFor();
-  await page.locator('.editor-instance .view-line').first().click();
-}
+const drafts = async () => (await ide.api.call('GET', '/projects/shop/drafts?branch=main')).items;
 
 test('the workbench opens from the project with what it may fetch', async () => {
-  await page.goto(`${platform.address}/static/index.html`);
-  await page.getByLabel('E-mail').fill(platform.admin.email);
-  await page.getByLabel('Password').fill(platform.admin.password);
-  await page.keyboard.press('Enter');
-  await page.getByRole('link', { name: 'Shop' }).click();
   let [requests, bytes] = [0, 0];
-  page.on('response', (response) => {
-    requests += 1;
-    bytes += Number(response.headers()['content-length'] ?? 0);
+  me = await ide.open({
+    beforeOpening: (page) =>
+      page.on('response', (response) => {
+        requests += 1;
+        bytes += Number(response.headers()['content-length'] ?? 0);
+      }),
   });
-  await page.getByRole('link', { name: 'Open in the IDE' }).click();
-  await edit('README.md');
+  await me.edit('README.md');
   assert.ok(requests <= REQUESTS_MAX, `${requests} requests`);
   assert.ok(bytes <= BYTES_MAX, `${bytes} bytes`);
 });
 
+test('the address names the file and the line that open', async () => {
+  const other = await ide.open({ beside: me.opened, path: '&path=functions/greet/app.py&line=9' });
+  await other.status('Ln 9, Col 1').waitFor();
+  await other.page.close();
+});
+
 test('what is typed is a draft at once, and a commit takes it', async () => {
-  await page.keyboard.press('Control+End');
-  await page.keyboard.type('\nFrom the workbench.\n');
-  const drafts = async () => (await api.call('GET', '/projects/shop/drafts?branch=main')).items;
-  await until(async () => (await drafts()).some((draft) => draft.path === 'README.md'), 'the draft');
-  await page.keyboard.press('Control+Shift+G');
-  const message = page.locator('.scm-view .scm-editor .view-line').first();
-  await message.click();
-  await page.keyboard.type('readme: from the workbench');
-  await page.keyboard.press('Control+Enter');
+  await me.page.keyboard.press('Control+End');
+  await me.page.keyboard.type('\nFrom the workbench.\n');
+  await until(async () => (await drafts()).some(({ path }) => path === 'README.md'), 'the draft');
+  await me.commit('readme: from the workbench');
   await until(async () => (await drafts()).length === 0, 'the commit');
-  const { items } = await api.call('GET', '/projects/shop/commits?ref=main&limit=1');
+  const { items } = await ide.api.call('GET', '/projects/shop/commits?ref=main&limit=1');
   assert.equal(items[0].message.trim(), 'readme: from the workbench');
 });
 
 test('a commit from elsewhere appears in the open editor', async () => {
-  const [branch] = (await api.call('GET', '/projects/shop/branches')).items;
+  const [branch] = (await ide.api.call('GET', '/projects/shop/branches')).items;
   const changes = [{ action: 'put', path: 'README.md', content: 'Written elsewhere.\n' }];
-  await api.call('POST', '/projects/shop/commits', {
-    branch: 'main',
-    expected_head: branch.commit,
-    message: 'elsewhere',
-    changes,
-  });
-  await page.locator('.editor-instance .view-line', { hasText: 'Written elsewhere.' }).waitFor();
+  const body = { branch: 'main', expected_head: branch.commit, message: 'elsewhere', changes };
+  await ide.api.call('POST', '/projects/shop/commits', body);
+  await me.line('Written elsewhere.').waitFor();
 });
 
 test('a new file in a new folder is a draft', async () => {
-  await page.keyboard.press('Control+Shift+E');
-  await page.getByRole('treeitem', { name: 'template.yaml' }).click();
-  await page.getByRole('button', { name: 'New File...' }).click();
-  await page.locator('.explorer-item-edited input').fill('notes/first.md');
-  await page.keyboard.press('Enter');
-  await page.getByRole('tab', { name: 'first.md', selected: true }).waitFor();
-  await page.locator('.editor-instance .view-line').first().click();
-  await page.keyboard.type('# First\n');
-  await until(async () => {
-    const { items } = await api.call('GET', '/projects/shop/drafts?branch=main');
-    return items.some((draft) => draft.path === 'notes/first.md' && draft.length > 0);
-  }, 'the draft');
+  await me.page.keyboard.press('Control+Shift+E');
+  await me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'template.yaml' }).click();
+  await me.page.getByRole('button', { name: 'New File...' }).click();
+  await me.page.locator('.explorer-item-edited input').fill('notes/first.md');
+  await me.page.keyboard.press('Enter');
+  await me.tab('first.md');
+  await me.page.keyboard.type('# First\n');
+  await until(async () => (await drafts()).some(({ path, length }) => path === 'notes/first.md' && length > 0), 'the draft');
 });
 
-test('a build runs from the palette and a broken one marks the template', async () => {
-  await command('Workroom: Build');
-  await page.getByText('build succeeded.', { exact: true }).waitFor({ timeout: 60_000 });
-  await page.getByRole('treeitem', { name: 'template.yaml' }).first().dblclick();
-  await page.getByRole('tab', { name: 'template.yaml', selected: true }).waitFor();
-  await page.locator('.editor-instance .view-line').first().click();
-  await page.keyboard.press('Control+Home');
-  await page.keyboard.type('Resources: [\n');
+test('a build says first that something is not committed, then runs', async () => {
+  await me.command('Workroom: Build');
+  await me.answer('Go On');
+  await me.notice('build succeeded.').waitFor({ timeout: 120_000 });
+});
+
+test('a small file that is uploaded is a draft; a large one goes to the files area', async () => {
+  const upload = async (name, bytes) => {
+    await me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'events' }).click({ button: 'right' });
+    const choosing = me.page.waitForEvent('filechooser');
+    await me.page.getByRole('menuitem', { name: 'Upload...' }).click();
+    await (await choosing).setFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.alloc(bytes, name) });
+  };
+  await upload('small.json', 1000);
+  await until(async () => (await drafts()).some(({ path, length }) => path === 'events/small.json' && length === 1000), 'the draft');
+  await upload('large.bin', 6_000_000);
+  await me.notice('too much for a draft').waitFor();
+  await me.answer('Upload to Files');
   await until(async () => {
-    const { items } = await api.call('GET', '/projects/shop/drafts?branch=main');
-    return items.some((draft) => draft.path === 'template.yaml');
-  }, 'the draft');
-  await page.keyboard.press('Control+Shift+G');
-  await page.locator('.scm-view .scm-editor .view-line').first().click();
-  await page.keyboard.type('break it');
-  await page.keyboard.press('Control+Enter');
-  await until(async () => {
-    const { items } = await api.call('GET', '/projects/shop/commits?ref=main&limit=1');
-    return items[0].message.trim() === 'break it';
-  }, 'the commit');
-  await command('Workroom: Build');
-  await page.getByText(/build failed/).first().waitFor({ timeout: 60_000 });
-  await page.keyboard.press('Control+Shift+M');
-  await page.locator('.markers-panel .monaco-list-row', { hasText: 'template.yaml' }).first().waitFor();
+    const { items } = await ide.api.call('GET', '/projects/shop/files');
+    return items.some(({ path, length }) => path === 'events/large.bin' && length === 6_000_000);
+  }, 'the stored file');
+  assert.ok(!(await drafts()).some(({ path }) => path === 'events/large.bin'));
 });
 
 test('nothing was asked of another host, and nothing broke', () => {
-  assert.deepEqual(opened.foreign, []);
-  // The workbench writes its own notifications to the console.
-  const expected = ['Failed to load resource', 'build failed: template.yaml'];
-  const trouble = opened.trouble.filter((line) => !expected.some((text) => line.includes(text)));
-  assert.deepEqual(trouble, []);
+  assert.deepEqual(ide.foreign(), []);
+  assert.deepEqual(ide.trouble('large.bin'), []);
 });

@@ -9,6 +9,8 @@ import { FileTrouble, isAway } from './trouble';
 /** What the branch and the drafts on it look like now. */
 export interface Now {
   files(): CommittedFiles;
+  /** Reads the branch's head again. */
+  refresh(): Promise<void>;
   saved(path: string, draft: DraftView | undefined): void;
 }
 
@@ -68,12 +70,16 @@ export class DraftRemote implements Remote {
       this.now.saved(path, undefined);
       return undefined;
     }
-    throw new Superseded({ etag: theirs.etag, head: theirs.head, bytes: theirs.bytes });
+    const now = { etag: theirs.etag, head: theirs.head };
+    // It is what the person edits, by another name: their draft was committed meanwhile.
+    if (!theirs.draft && entry.etag !== undefined && isEqual(theirs.bytes, entry.base)) return this.send({ ...entry, ...now });
+    throw new Superseded({ ...now, bytes: theirs.bytes });
   }
 
   private async theirs(path: string): Promise<Theirs & { draft: DraftView | undefined }> {
-    const head = this.now.files().commit;
     try {
+      await this.now.refresh();
+      const head = this.now.files().commit;
       const { items } = await call('list_drafts', this.at(path));
       const draft = items.find((found) => found.path === path);
       if (!draft) {
@@ -91,7 +97,10 @@ export class DraftRemote implements Remote {
 
 function isSame(theirs: Theirs, wish: Entry['wish']): boolean {
   if (wish.kind === 'discard') return false;
-  const mine = wish.kind === 'save' ? wish.bytes : undefined;
-  if (mine === undefined || theirs.bytes === undefined) return mine === theirs.bytes;
-  return mine.length === theirs.bytes.length && mine.every((byte, at) => byte === theirs.bytes?.[at]);
+  return isEqual(theirs.bytes, wish.kind === 'save' ? wish.bytes : undefined);
+}
+
+function isEqual(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

@@ -42,6 +42,8 @@ export class ProjectFiles {
   private readonly made = new Set<string>();
   /** What was shown of a file last, and the commit below it: the base if another version appears. */
   private readonly shown = new Map<string, { bytes: Uint8Array; etag: string | undefined; head: string }>();
+  /** Every file that was read: whoever shows one is told when the branch moves. */
+  private readonly seen = new Set<string>();
   private readonly stats = new Map<string, Stat>();
   private readonly listeners = new Set<Changed>();
   private readonly savedMeanwhile = new Map<string, DraftView | undefined>();
@@ -63,6 +65,7 @@ export class ProjectFiles {
     this.committed = this.commit('');
     this.outbox = new Outbox(new DraftRemote(project.slug, branch, {
       files: () => this.committed,
+      refresh: () => this.refresh(),
       saved: (path, draft) => this.saved(path, draft),
     }), keep);
     this.outbox.onChange((path) => this.tell({ path, what: 'changed' }));
@@ -128,7 +131,7 @@ export class ProjectFiles {
       this.committed = this.commit(head);
       this.headAt = Date.now();
       // Whoever shows a folder or a file of the old commit reads it again.
-      for (const path of ['', ...this.shown.keys()]) changed.add(path);
+      for (const path of ['', ...this.seen]) changed.add(path);
     }
     this.tell(...[...changed].map((path) => ({ path, what: 'changed' as const })));
   }
@@ -246,6 +249,7 @@ export class ProjectFiles {
     try {
       const { bytes, etag } = draft ? await this.readDraft(path) : { bytes: await this.committed.content(path), etag: undefined };
       this.shown.set(path, { bytes, etag, head });
+      this.seen.add(path);
       return bytes;
     } catch (error) {
       throw trouble(error);
@@ -387,8 +391,13 @@ export class ProjectFiles {
   async commitDrafts(message: string, drafts: string[], amend = false): Promise<string> {
     const head = this.head || null;
     const body = { branch: this.branch, expected_head: head, message, drafts, ...(amend ? { amend: head } : {}) };
+    const etags = new Map(drafts.map((path) => [path, this.drafts.get(path)?.etag]));
     const commit = await call('create_commit', { path: this.at, body });
-    for (const path of drafts) this.shown.delete(path);
+    for (const [path, etag] of etags) {
+      const shown = this.shown.get(path);
+      // What is shown is the commit's now, without a draft; unless it was read again meanwhile.
+      if (shown && shown.etag === etag) this.shown.set(path, { ...shown, etag: undefined, head: commit.id });
+    }
     await this.refresh();
     return commit.id;
   }
