@@ -36,6 +36,8 @@ export class Problem extends Error {
   readonly code: string;
   readonly field: string | undefined;
   readonly requestId: string | undefined;
+  /** Everything that the answer said, also what only some problems have: a merge's `conflicts`. */
+  readonly members: Readonly<Record<string, unknown>>;
 
   constructor(status: number, view: Partial<ProblemView>) {
     super(view.detail ?? view.title ?? `HTTP ${status}`);
@@ -44,6 +46,7 @@ export class Problem extends Error {
     this.code = view.code ?? 'unknown';
     this.field = view.field ?? undefined;
     this.requestId = view.request_id ?? undefined;
+    this.members = { ...view };
   }
 }
 
