@@ -53,7 +53,10 @@ function Announcer() {
   const first = useRef(true);
   useEffect(() => {
     document.title = [place, t('app.name')].filter((part) => part).join(' · ');
-    if (!first.current && (!document.activeElement || document.activeElement === document.body)) toContent();
+    if (!first.current) {
+      globalThis.scrollTo(0, 0);
+      if (!document.activeElement || document.activeElement === document.body) toContent();
+    }
     first.current = false;
   }, [place]);
   return (

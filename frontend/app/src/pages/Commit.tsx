@@ -16,7 +16,14 @@ export function Commit({ id }: { id: string }) {
   const commit = useLoaded(() => call('get_commit', { path: { project: slug, commit: id } }), `${slug} ${id}`);
   const diff = useLoaded(() => call('get_diff', { path: { project: slug }, query: { head: id } }), `${slug} ${id}`);
   const found = commit.value;
-  if (!found) return commit.loading ? <Waiting /> : <Trouble error={commit.error} retry={commit.reload} />;
+  if (!found) {
+    return (
+      <>
+        <h1>{id.slice(0, 8)}</h1>
+        {commit.loading ? <Waiting /> : <Trouble error={commit.error} retry={commit.reload} />}
+      </>
+    );
+  }
   const body = found.message.split('\n').slice(1).join('\n').trim();
   return (
     <>

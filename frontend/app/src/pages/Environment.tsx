@@ -51,7 +51,14 @@ export function Environment({ name }: { name: string }) {
     functions.reload();
   });
   const environment = loaded.value?.value;
-  if (!environment) return loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />;
+  if (!environment) {
+    return (
+      <>
+        <h1>{name}</h1>
+        {loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />}
+      </>
+    );
+  }
   const items = functions.value?.items ?? [];
   const shown = items.find((found) => found.id === here.value.query.get('function')) ?? items[0];
   return (

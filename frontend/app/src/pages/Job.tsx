@@ -75,7 +75,14 @@ export function Job({ id }: { id: string }) {
     if (!event || event.detail.job === id || event.resource.includes(id)) loaded.reload();
   });
   const job = loaded.value;
-  if (!job) return loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />;
+  if (!job) {
+    return (
+      <>
+        <h1>{t('jobs.title')}</h1>
+        {loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />}
+      </>
+    );
+  }
 
   const attempt = async (action: () => Promise<unknown>) => {
     setError(undefined);

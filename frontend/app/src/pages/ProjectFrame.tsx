@@ -41,6 +41,7 @@ export function ProjectFrame({
   if (!project) {
     return (
       <main id="content">
+        <h1>{slug}</h1>
         {loaded.loading ? <Waiting /> : <Trouble error={loaded.error} retry={loaded.reload} />}
       </main>
     );

@@ -8,7 +8,7 @@ export function toContent(event?: MouseEvent): void {
   event?.preventDefault();
   const content = document.getElementById('content');
   content?.setAttribute('tabindex', '-1');
-  content?.focus();
+  content?.focus({ preventScroll: true });
 }
 
 /** What is above every page. */
