@@ -10,4 +10,5 @@ pub use stacks::{Discarded, LocalStacks, LocalStacksSettings, Site, SiteFile, St
 pub use store::{
     Bucket, CompletedPart, DelimitedPage, LocalBlobs, LocalLogs, LocalParameters, LocalQueue, LocalRecords, LogGroup,
     ObjectEvent, ObjectEventKind, Presigner, QueueCounts, QueueSettings, Store, StoreSettings, Upload, UploadPart,
+    UserMetadata,
 };

@@ -12,7 +12,9 @@ use cloud::{
     Parameters, PutOptions, Queue, RangeQuery, RecordKey, Records, Secret, SendMessage, SystemClock, SystemEntropy,
     Write,
 };
-use cloud_local::{CompletedPart, LocalRecords, ObjectEventKind, Presigner, QueueSettings, Store, StoreSettings};
+use cloud_local::{
+    CompletedPart, LocalRecords, ObjectEventKind, Presigner, QueueSettings, Store, StoreSettings, UserMetadata,
+};
 use serde_json::json;
 use tempfile::TempDir;
 use testkit::{SimClock, SimEntropy, conformance};
@@ -310,7 +312,7 @@ async fn parts_become_one_blob() {
     let blobs = store.blobs("b");
     let at = key("big");
     let options = PutOptions { content_type: Some("text/plain".into()), ..PutOptions::default() };
-    let upload = blobs.start_upload(&at, options).await.unwrap();
+    let upload = blobs.start_upload(&at, options, UserMetadata::default()).await.unwrap();
     let part = |number, length| {
         let (blobs, at, upload) = (blobs.clone(), at.clone(), upload.clone());
         async move {
@@ -347,7 +349,7 @@ async fn parts_become_one_blob() {
     assert!(complete(vec![named(1, &first)]).await.unwrap_err().is_not_found());
     assert!(blobs.drop_upload(&at, &cloud::UploadId("none".into())).await.unwrap_err().is_not_found());
 
-    let upload = blobs.start_upload(&at, PutOptions::default()).await.unwrap();
+    let upload = blobs.start_upload(&at, PutOptions::default(), UserMetadata::default()).await.unwrap();
     blobs.put_part(&at, &upload, 1, cloud::stream_of(many(100)), None, None).await.unwrap();
     until_files(data.path(), 2).await;
     blobs.drop_upload(&at, &upload).await.unwrap();
@@ -391,7 +393,7 @@ async fn a_dropped_namespace_takes_everything_of_its_own_and_nothing_else() {
         records.put(RecordKey::new("p", "s"), json!(1), Expect::Absent).await.unwrap();
         let blobs = store.blobs(&format!("{namespace}/bucket"));
         blobs.put(&key("k"), many(100_000), PutOptions::default()).await.unwrap();
-        blobs.start_upload(&key("k"), PutOptions::default()).await.unwrap();
+        blobs.start_upload(&key("k"), PutOptions::default(), UserMetadata::default()).await.unwrap();
         let queue = store.queue(&format!("{namespace}/queue"), QueueSettings { receives_max: 1 });
         queue.send(SendMessage { body: "x".into(), delay: Duration::ZERO }).await.unwrap();
         let name = ParameterName::parse("/p").unwrap();
@@ -477,7 +479,8 @@ async fn a_sweep_removes_what_has_had_its_time() {
         let event = LogEvent { at: clock.now(), message: "old".into() };
         store.logs().append(group, "s", vec![event]).await.unwrap();
     }
-    let upload = store.blobs("b").create_upload(&key("k"), PutOptions::default()).await.unwrap();
+    let upload =
+        store.blobs("b").create_upload(&key("k"), PutOptions::default(), UserMetadata::default()).await.unwrap();
     store.blobs("b").put_part(&key("k"), &upload, 1, cloud::stream_of(many(10)), None, None).await.unwrap();
 
     clock.advance(Duration::from_secs(61));

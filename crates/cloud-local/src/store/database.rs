@@ -53,10 +53,10 @@ struct Readers {
 }
 
 impl Database {
-    /// Opens or creates `path`. `schema` makes version 1; `Error::Invalid` when a newer program wrote the file.
-    pub(super) fn open(path: &Path, schema: &str, version: i64) -> Result<Self> {
+    /// Opens or creates `path`. Each script of `schema` makes the next version; `Error::Invalid` when a newer program wrote the file.
+    pub(super) fn open(path: &Path, schema: &[&str]) -> Result<Self> {
         let connection = Connection::open(path).during(format!("opening {}", path.display()))?;
-        prepare(&connection, schema, version, path)?;
+        prepare(&connection, schema, path)?;
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
@@ -224,13 +224,14 @@ where
     let _ = open.try_send(job);
 }
 
-fn prepare(connection: &Connection, schema: &str, version: i64, path: &Path) -> Result<()> {
+fn prepare(connection: &Connection, schema: &[&str], path: &Path) -> Result<()> {
     let pragmas = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000;
         PRAGMA journal_size_limit = 67108864;";
     let what = || format!("preparing {}", path.display());
     connection.execute_batch(pragmas).during(what())?;
     connection.set_prepared_statement_cache_capacity(128);
+    let version = i64::try_from(schema.len()).during(what())?;
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).during(what())?;
     if found > version {
         return Err(Error::Invalid(format!(
@@ -239,7 +240,8 @@ fn prepare(connection: &Connection, schema: &str, version: i64, path: &Path) -> 
         )));
     }
     if found < version {
-        let script = format!("BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;");
+        let steps = schema.iter().skip(usize::try_from(found).unwrap_or_default()).copied().collect::<String>();
+        let script = format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {version}; COMMIT;");
         connection.execute_batch(&script).during(what())?;
     }
     Ok(())
@@ -309,11 +311,12 @@ fn commit(connection: &Connection) -> Commit {
 mod tests {
     use super::*;
 
-    const SCHEMA: &str = "CREATE TABLE thing (name TEXT PRIMARY KEY, body BLOB);";
+    const SCHEMA: &[&str] = &["CREATE TABLE thing (name TEXT PRIMARY KEY, body BLOB);"];
+    const NEWER: &[&str] = &[SCHEMA[0], "ALTER TABLE thing ADD COLUMN more TEXT DEFAULT 'none';"];
 
     fn fresh() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("a.db"), SCHEMA, 1).unwrap();
+        let database = Database::open(&folder.path().join("a.db"), SCHEMA).unwrap();
         (folder, database)
     }
 
@@ -376,12 +379,29 @@ mod tests {
         hears.recv().unwrap();
     }
 
+    #[tokio::test]
+    async fn a_file_of_an_older_version_is_brought_forward_with_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let old = Database::open(&path, SCHEMA).unwrap();
+        old.write(|connection| insert(connection, "kept", 1)).await.unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let new = Database::open(&path, NEWER).unwrap();
+            let read = |connection: &Connection| {
+                let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+                connection.query_row("SELECT name, more FROM thing", [], row).during("reading")
+            };
+            assert_eq!(new.read(read).await.unwrap(), ("kept".to_owned(), "none".to_owned()));
+        }
+    }
+
     #[test]
     fn a_file_of_a_newer_version_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        drop(Database::open(&path, SCHEMA, 2).unwrap());
-        let message = Database::open(&path, SCHEMA, 1).err().unwrap().to_string();
+        drop(Database::open(&path, NEWER).unwrap());
+        let message = Database::open(&path, SCHEMA).err().unwrap().to_string();
         assert!(message.contains("newer version"), "{message}");
     }
 }

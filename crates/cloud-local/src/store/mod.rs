@@ -23,7 +23,7 @@ use cloud::{Clock, Entropy, Error, Millis, Result};
 use tokio::sync::{broadcast, watch};
 
 pub use blobs::{
-    CompletedPart, DelimitedPage, LocalBlobs, ObjectEvent, ObjectEventKind, Presigner, Upload, UploadPart,
+    CompletedPart, DelimitedPage, LocalBlobs, ObjectEvent, ObjectEventKind, Presigner, Upload, UploadPart, UserMetadata,
 };
 use database::{Database, During};
 pub use logs::{LocalLogs, LogGroup};
@@ -78,8 +78,8 @@ impl Store {
         let lock = lock::Lock::take(&data)?;
         let logs = data.join("logs");
         std::fs::create_dir_all(&logs).during(format!("making {}", logs.display()))?;
-        let main = Database::open(&data.join("workroom.db"), schema::MAIN, schema::VERSION)?;
-        let logs = Database::open(&logs.join("logs.db"), schema::LOGS, schema::VERSION)?;
+        let main = Database::open(&data.join("workroom.db"), schema::MAIN)?;
+        let logs = Database::open(&logs.join("logs.db"), schema::LOGS)?;
         let files = blobs::Files::open(&data.join("blobs"))?;
         let recovered = sweep::recover(&data.join("workroom.db"), &files, clock.now())?;
         let seal = seal::Seal::open(&data.join("key"), &*entropy, recovered.has_sealed)?;

@@ -1,10 +1,18 @@
 //! The tables. Text is compared bytewise (`BINARY`), times are milliseconds since 1970.
 
-/// The version that the scripts below make; a change here needs a step from each older version.
-pub(super) const VERSION: i64 = 1;
+/// `workroom.db`, step by step: each script makes the format of the next version out of the one before.
+pub(super) const MAIN: &[&str] = &[MAIN_1, MAIN_2];
+/// `logs/logs.db`, the same.
+pub(super) const LOGS: &[&str] = &[LOGS_1];
+
+/// What objects' owners say of them: a JSON object, or nothing.
+const MAIN_2: &str = "
+ALTER TABLE blob ADD COLUMN metadata TEXT;
+ALTER TABLE upload ADD COLUMN metadata TEXT;
+";
 
 /// `workroom.db`. `AUTOINCREMENT` never gives a number twice: record versions and feed positions rest on it.
-pub(super) const MAIN: &str = "
+const MAIN_1: &str = "
 CREATE TABLE record (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, partition TEXT NOT NULL, sort TEXT NOT NULL,
     version INTEGER NOT NULL, expires INTEGER, value TEXT NOT NULL,
@@ -48,7 +56,7 @@ CREATE TABLE parameter (
 ";
 
 /// `logs/logs.db`: apart, so that a flood of log lines does not hold up records.
-pub(super) const LOGS: &str = "
+const LOGS_1: &str = "
 CREATE TABLE log_group (
     id INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, name TEXT NOT NULL,
     created INTEGER NOT NULL, retention_days INTEGER,

@@ -22,6 +22,32 @@ refused("404", s3.head_object, Bucket=BUCKET, Key="missing")
 refused("NoSuchBucket", s3.get_object, Bucket="other", Key="a")
 refused("NoSuchBucket", s3.put_object, Bucket="other", Key="a", Body=b"x")
 
+# What its owner says of an object.
+said = {"owner": "Ada", "note-2": "a b; c=d"}
+s3.put_object(Bucket=BUCKET, Key="said", Body=b"1", Metadata=said)
+assert s3.get_object(Bucket=BUCKET, Key="said")["Metadata"] == said
+assert s3.get_object(Bucket=BUCKET, Key="said", Range="bytes=0-0")["Metadata"] == said
+assert s3.head_object(Bucket=BUCKET, Key="said")["Metadata"] == said
+assert s3.head_object(Bucket=BUCKET, Key="a/b.txt")["Metadata"] == {}
+source = {"Bucket": BUCKET, "Key": "said"}
+s3.copy_object(Bucket=BUCKET, Key="said again", CopySource=source)
+assert s3.head_object(Bucket=BUCKET, Key="said again")["Metadata"] == said
+s3.copy_object(Bucket=BUCKET, Key="said", CopySource=source, MetadataDirective="REPLACE", Metadata={"Owner": "Bob"})
+assert s3.head_object(Bucket=BUCKET, Key="said")["Metadata"] == {"owner": "Bob"}
+s3.copy_object(Bucket=BUCKET, Key="said again", CopySource=source, MetadataDirective="REPLACE")
+assert s3.head_object(Bucket=BUCKET, Key="said again")["Metadata"] == {}
+s3.put_object(Bucket=BUCKET, Key="said", Body=b"2")
+assert s3.head_object(Bucket=BUCKET, Key="said")["Metadata"] == {}
+upload = s3.create_multipart_upload(Bucket=BUCKET, Key="said in parts", Metadata=said)["UploadId"]
+part = s3.upload_part(Bucket=BUCKET, Key="said in parts", UploadId=upload, PartNumber=1, Body=b"whole")
+parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+s3.complete_multipart_upload(Bucket=BUCKET, Key="said in parts", UploadId=upload, MultipartUpload=parts)
+assert s3.get_object(Bucket=BUCKET, Key="said in parts")["Metadata"] == said
+s3.put_object(Bucket=BUCKET, Key="said", Body=b"3", Metadata={"k": "v" * 2047})
+refused("MetadataTooLarge", s3.put_object, Bucket=BUCKET, Key="said", Body=b"4", Metadata={"k": "v" * 2048})
+for key in ["said", "said again", "said in parts"]:
+    s3.delete_object(Bucket=BUCKET, Key=key)
+
 # Ranges.
 part = s3.get_object(Bucket=BUCKET, Key="a/b.txt", Range="bytes=6-")
 assert part["Body"].read() == b"world" and part["ContentRange"] == "bytes 6-10/11"

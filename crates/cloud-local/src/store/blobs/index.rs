@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cloud::{BlobKey, BlobMeta, ETag, Error, Millis, PutCondition, Result, Sha256Digest};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::UserMetadata;
 use super::body::{Body, Content};
 use crate::store::database::During;
 
@@ -14,6 +15,7 @@ pub(super) const META: &str = "key, length, etag, modified, content_type, conten
 pub(super) struct Found {
     pub(super) row: i64,
     pub(super) meta: BlobMeta,
+    pub(super) user: UserMetadata,
     pub(super) sha256: Sha256Digest,
     /// The body's file; in the row when `None`.
     pub(super) file: Option<String>,
@@ -44,9 +46,15 @@ pub(super) fn meta(row: &Row<'_>) -> rusqlite::Result<BlobMeta> {
 
 /// `Error::NotFound` when there is none.
 pub(super) fn find(connection: &Connection, bucket: &str, key: &BlobKey) -> Result<Found> {
-    let sql = format!("SELECT {META}, id, sha256, file FROM blob WHERE bucket = ?1 AND key = ?2");
+    let sql = format!("SELECT {META}, id, sha256, file, metadata FROM blob WHERE bucket = ?1 AND key = ?2");
     let found = |row: &Row<'_>| {
-        Ok(Found { meta: meta(row)?, row: row.get(7)?, sha256: Sha256Digest(row.get(8)?), file: row.get(9)? })
+        Ok(Found {
+            meta: meta(row)?,
+            row: row.get(7)?,
+            sha256: Sha256Digest(row.get(8)?),
+            file: row.get(9)?,
+            user: UserMetadata::from_text(row.get(10)?),
+        })
     };
     connection
         .prepare_cached(&sql)
@@ -93,6 +101,7 @@ pub(super) fn switch(
     connection: &Connection,
     bucket: &str,
     meta: &BlobMeta,
+    user: &UserMetadata,
     body: &Body,
     condition: &PutCondition,
 ) -> Result<Switched> {
@@ -107,8 +116,8 @@ pub(super) fn switch(
         Content::File(placed) => (Some(placed.name.as_str()), None),
     };
     let sql = format!(
-        "INSERT OR REPLACE INTO blob ({META}, bucket, sha256, file, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        "INSERT OR REPLACE INTO blob ({META}, bucket, sha256, file, body, metadata)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
     );
     let length = i64::try_from(meta.length).during(what())?;
     let values = params![
@@ -123,6 +132,7 @@ pub(super) fn switch(
         body.sha256.0,
         file,
         bytes,
+        user.to_text(),
     ];
     connection.prepare_cached(&sql).and_then(|mut sql| sql.execute(values)).during(what())?;
     Ok(Switched { released, sequence: u64::try_from(connection.last_insert_rowid()).ok() })

@@ -7,6 +7,7 @@ mod index;
 mod list;
 mod multipart;
 mod presign;
+mod user_metadata;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use list::DelimitedPage;
 pub(super) use multipart::abandon;
 pub use multipart::{CompletedPart, Upload, UploadPart};
 pub use presign::Presigner;
+pub use user_metadata::UserMetadata;
 
 use super::Inner;
 
@@ -60,16 +62,48 @@ impl LocalBlobs {
         self.inner.main.read(move |connection| Ok(index::find(connection, &bucket, &key)?.sha256)).await
     }
 
-    /// Copies a blob to `to` in this bucket with new or the same metadata; the body never leaves the machine.
+    /// Stores an object with what its owner says of it.
+    pub async fn put_object(
+        &self,
+        key: &BlobKey,
+        body: BlobStream,
+        options: PutOptions,
+        user: UserMetadata,
+    ) -> Result<BlobMeta> {
+        self.check_condition(key, &options.condition).await?;
+        let body = self.receive(key, body, &options).await?;
+        let etag = body.etag();
+        self.switch(key, body, options, user, etag).await
+    }
+
+    /// An object with what its owner says of it, as of one moment.
+    pub async fn object(&self, key: &BlobKey, range: Option<ByteRange>) -> Result<(Blob, UserMetadata)> {
+        let (bucket, key, files) = (self.bucket.clone(), key.clone(), self.inner.files.clone());
+        self.inner.main.read(move |connection| open(connection, &files, &bucket, &key, range)).await
+    }
+
+    /// The same without its content.
+    pub async fn object_head(&self, key: &BlobKey) -> Result<(BlobMeta, UserMetadata)> {
+        let (bucket, key) = (self.bucket.clone(), key.clone());
+        let work = move |connection: &Connection| {
+            let found = index::find(connection, &bucket, &key)?;
+            Ok((found.meta, found.user))
+        };
+        self.inner.main.read(work).await
+    }
+
+    /// Copies a blob to `to` in this bucket with new or the same metadata; the body never leaves the machine. What its
+    /// owner says of it is kept unless `user` says something else.
     pub async fn copy_from(
         &self,
         source: &LocalBlobs,
         from: &BlobKey,
         to: &BlobKey,
         options: PutOptions,
+        user: Option<UserMetadata>,
     ) -> Result<BlobMeta> {
-        let blob = source.get(from, None).await?;
-        self.put_stream(to, blob.body, options).await
+        let (blob, kept) = source.object(from, None).await?;
+        self.put_object(to, blob.body, options, user.unwrap_or(kept)).await
     }
 
     fn presigner(&self) -> Result<&Presigner> {
@@ -77,7 +111,14 @@ impl LocalBlobs {
     }
 
     /// Names `body` in the index, if the condition holds. Whatever it replaced is then deleted.
-    async fn switch(&self, key: &BlobKey, body: Body, options: PutOptions, etag: ETag) -> Result<BlobMeta> {
+    async fn switch(
+        &self,
+        key: &BlobKey,
+        body: Body,
+        options: PutOptions,
+        user: UserMetadata,
+        etag: ETag,
+    ) -> Result<BlobMeta> {
         let now = self.inner.now();
         let meta = BlobMeta {
             key: key.clone(),
@@ -91,7 +132,7 @@ impl LocalBlobs {
         let (bucket, condition) = (self.bucket.clone(), options.condition);
         let answer = meta.clone();
         let work = move |connection: &Connection| {
-            let switched = index::switch(connection, &bucket, &meta, &body, &condition)?;
+            let switched = index::switch(connection, &bucket, &meta, &user, &body, &condition)?;
             if let Content::File(placed) = body.content {
                 placed.keep();
             }
@@ -154,24 +195,19 @@ impl Blobs for LocalBlobs {
         let body = Body::in_memory(body);
         Expected { length: options.length, sha256: options.sha256 }.check(key, body.length, &body.sha256)?;
         let etag = body.etag();
-        self.switch(key, body, options, etag).await.map(|meta| meta.etag)
+        self.switch(key, body, options, UserMetadata::default(), etag).await.map(|meta| meta.etag)
     }
 
     async fn put_stream(&self, key: &BlobKey, body: BlobStream, options: PutOptions) -> Result<BlobMeta> {
-        self.check_condition(key, &options.condition).await?;
-        let body = self.receive(key, body, &options).await?;
-        let etag = body.etag();
-        self.switch(key, body, options, etag).await
+        self.put_object(key, body, options, UserMetadata::default()).await
     }
 
     async fn get(&self, key: &BlobKey, range: Option<ByteRange>) -> Result<Blob> {
-        let (bucket, key, files) = (self.bucket.clone(), key.clone(), self.inner.files.clone());
-        self.inner.main.read(move |connection| open(connection, &files, &bucket, &key, range)).await
+        self.object(key, range).await.map(|(blob, _)| blob)
     }
 
     async fn head(&self, key: &BlobKey) -> Result<BlobMeta> {
-        let (bucket, key) = (self.bucket.clone(), key.clone());
-        self.inner.main.read(move |connection| Ok(index::find(connection, &bucket, &key)?.meta)).await
+        self.object_head(key).await.map(|(meta, _)| meta)
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<BlobPage> {
@@ -204,7 +240,7 @@ impl Blobs for LocalBlobs {
     }
 
     async fn create_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
-        self.start_upload(key, options).await
+        self.start_upload(key, options, UserMetadata::default()).await
     }
 
     async fn presign_part(&self, key: &BlobKey, upload: &UploadId, part: PresignPart) -> Result<Presigned> {
@@ -235,7 +271,13 @@ impl Blobs for LocalBlobs {
 }
 
 /// Finds a blob and opens its body, both as of one moment.
-fn open(connection: &Connection, files: &Files, bucket: &str, key: &BlobKey, range: Option<ByteRange>) -> Result<Blob> {
+fn open(
+    connection: &Connection,
+    files: &Files,
+    bucket: &str,
+    key: &BlobKey,
+    range: Option<ByteRange>,
+) -> Result<(Blob, UserMetadata)> {
     for _ in 0..OPEN_ATTEMPTS {
         let found = index::find(connection, bucket, key)?;
         let (length, sha256) = (found.meta.length, found.sha256);
@@ -257,7 +299,7 @@ fn open(connection: &Connection, files: &Files, bucket: &str, key: &BlobKey, ran
                 Err(error) => return Err(Error::other(format!("opening `{key}`"), error)),
             },
         };
-        return Ok(Blob { meta: found.meta, range, body });
+        return Ok((Blob { meta: found.meta, range, body }, found.user));
     }
     Err(Error::Corrupt(key.to_string()))
 }

@@ -8,7 +8,7 @@ use cloud::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::body::{Body, Content, Expected, blocking, receive};
-use super::{Files, LocalBlobs, ObjectEventKind, index};
+use super::{Files, LocalBlobs, ObjectEventKind, UserMetadata, index};
 use crate::store::database::During;
 use crate::store::{PAGE_MAX, page_limit, prefix_end};
 
@@ -49,14 +49,23 @@ struct StoredPart {
 
 impl LocalBlobs {
     /// Starts an upload; of `options` only what is stored beside the content counts.
-    pub async fn start_upload(&self, key: &BlobKey, options: PutOptions) -> Result<UploadId> {
+    pub async fn start_upload(&self, key: &BlobKey, options: PutOptions, user: UserMetadata) -> Result<UploadId> {
         let id = UploadId(self.inner.random_hex());
         let (bucket, key, now, upload) = (self.bucket.clone(), key.clone(), self.inner.now(), id.clone());
         let work = move |connection: &Connection| {
-            let sql = "INSERT INTO upload (id, bucket, key, created, content_type, content_encoding, cache_control)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let sql = "INSERT INTO upload (id, bucket, key, created, content_type, content_encoding, cache_control,
+                metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
             let PutOptions { content_type, content_encoding, cache_control, .. } = options;
-            let values = params![upload.0, bucket, key.as_str(), now.0, content_type, content_encoding, cache_control];
+            let values = params![
+                upload.0,
+                bucket,
+                key.as_str(),
+                now.0,
+                content_type,
+                content_encoding,
+                cache_control,
+                user.to_text()
+            ];
             connection.execute(sql, values).during(format!("starting the upload of `{key}`")).map(drop)
         };
         self.inner.main.write(work).await?;
@@ -172,7 +181,7 @@ impl LocalBlobs {
             let options = find(connection, &bucket, &name, &id)?;
             Ok((options, chosen(connection, &name, &id, &parts)?))
         };
-        let (options, chosen) = self.inner.main.read(work).await?;
+        let ((options, user), chosen) = self.inner.main.read(work).await?;
         self.check_condition(key, &condition).await?;
         let (files, name) = (self.inner.files.clone(), self.inner.random_hex());
         let body = blocking(move || join(&files, name, &chosen)).await?;
@@ -190,7 +199,7 @@ impl LocalBlobs {
         let work = move |connection: &Connection| {
             // Completed or aborted meanwhile: then this one has nothing to complete.
             find(connection, &bucket, &meta.key, &id)?;
-            let mut switched = index::switch(connection, &bucket, &meta, &body, &condition)?;
+            let mut switched = index::switch(connection, &bucket, &meta, &user, &body, &condition)?;
             switched.released.extend(remove_upload(connection, &id)?);
             if let Content::File(placed) = body.content {
                 placed.keep();
@@ -229,12 +238,14 @@ fn length(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
 }
 
 /// What is stored beside the content of an upload.
-fn find(connection: &Connection, bucket: &str, key: &BlobKey, upload: &UploadId) -> Result<PutOptions> {
-    let sql = "SELECT content_type, content_encoding, cache_control FROM upload
+fn find(connection: &Connection, bucket: &str, key: &BlobKey, upload: &UploadId) -> Result<(PutOptions, UserMetadata)> {
+    let sql = "SELECT content_type, content_encoding, cache_control, metadata FROM upload
         WHERE id = ?1 AND bucket = ?2 AND key = ?3";
     let options = |row: &Row<'_>| {
         let (content_type, content_encoding) = (row.get(0)?, row.get(1)?);
-        Ok(PutOptions { content_type, content_encoding, cache_control: row.get(2)?, ..PutOptions::default() })
+        let options =
+            PutOptions { content_type, content_encoding, cache_control: row.get(2)?, ..PutOptions::default() };
+        Ok((options, UserMetadata::from_text(row.get(3)?)))
     };
     connection
         .prepare_cached(sql)

@@ -5,7 +5,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
 use super::checksum::{Announced, checked};
-use super::objects::{body_length, condition, copy_source, stored_encoding};
+use super::objects::{body_length, condition, copy_source, stored_encoding, user_metadata};
 use super::{ScopedS3, blob_key, etag, port, size, timestamp};
 
 const PARTS_MAX: i32 = 1000;
@@ -23,7 +23,8 @@ impl ScopedS3 {
             cache_control: input.cache_control,
             ..PutOptions::default()
         };
-        let id = blobs.start_upload(&blob_key(&input.key)?, options).await.map_err(port)?;
+        let user = user_metadata(input.metadata)?;
+        let id = blobs.start_upload(&blob_key(&input.key)?, options, user).await.map_err(port)?;
         Ok(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),

@@ -10,6 +10,7 @@ use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Result};
 
 use super::checksum::{Announced, checked};
 use super::{ScopedS3, blob_key, etag, port, size, timestamp};
+use crate::UserMetadata;
 
 /// Keys in one DeleteObjects.
 const DELETE_MAX: usize = 1000;
@@ -35,6 +36,7 @@ impl ScopedS3 {
             length: Some(body_length(input.content_length, &headers)?),
             sha256: None,
         };
+        let user = user_metadata(input.metadata)?;
         let announced = Announced {
             md5: input.content_md5,
             digests: Checksum {
@@ -47,7 +49,7 @@ impl ScopedS3 {
             },
         };
         let (body, verdict) = checked(input.body, announced, &headers, trailing_headers)?;
-        let meta = blobs.put_stream(&key, body, options).await.map_err(|error| verdict.or(error))?;
+        let meta = blobs.put_object(&key, body, options, user).await.map_err(|error| verdict.or(error))?;
         Ok(PutObjectOutput { e_tag: Some(etag(&meta.etag)), ..PutObjectOutput::default() })
     }
 
@@ -55,7 +57,7 @@ impl ScopedS3 {
         let input = request.input;
         let (blobs, key) = (self.bucket(&input.bucket).await?, blob_key(&input.key)?);
         let ranged = input.range.is_some();
-        let blob = blobs.get(&key, input.range.map(byte_range)).await.map_err(|error| match error {
+        let (blob, user) = blobs.object(&key, input.range.map(byte_range)).await.map_err(|error| match error {
             Error::Invalid(message) if ranged => S3Error::with_message(S3ErrorCode::InvalidRange, message),
             other => port(other),
         })?;
@@ -79,6 +81,7 @@ impl ScopedS3 {
             content_type: meta.content_type,
             e_tag: Some(etag(&meta.etag)),
             last_modified: Some(timestamp(meta.modified)),
+            metadata: metadata_view(user),
             ..GetObjectOutput::default()
         })
     }
@@ -86,7 +89,7 @@ impl ScopedS3 {
     pub(super) async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<HeadObjectOutput> {
         let input = request.input;
         let (blobs, key) = (self.bucket(&input.bucket).await?, blob_key(&input.key)?);
-        let meta = blobs.head(&key).await.map_err(port)?;
+        let (meta, user) = blobs.object_head(&key).await.map_err(port)?;
         let conditions = Conditions {
             if_match: input.if_match,
             if_none_match: input.if_none_match,
@@ -102,6 +105,7 @@ impl ScopedS3 {
             content_type: meta.content_type,
             e_tag: Some(etag(&meta.etag)),
             last_modified: Some(timestamp(meta.modified)),
+            metadata: metadata_view(user),
             ..HeadObjectOutput::default()
         })
     }
@@ -125,6 +129,7 @@ impl ScopedS3 {
             let message = "a copy onto itself needs new metadata (metadata directive REPLACE)";
             return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message));
         }
+        let user = replace.then(|| user_metadata(input.metadata)).transpose()?;
         let options = match replace {
             true => PutOptions {
                 content_type: input.content_type,
@@ -139,7 +144,7 @@ impl ScopedS3 {
                 ..PutOptions::default()
             },
         };
-        let copied = target.copy_from(&source, &from, &to, options).await.map_err(port)?;
+        let copied = target.copy_from(&source, &from, &to, options, user).await.map_err(port)?;
         let result = CopyObjectResult {
             e_tag: Some(etag(&copied.etag)),
             last_modified: Some(timestamp(copied.modified)),
@@ -201,6 +206,16 @@ impl Conditions {
         };
         if unchanged { Err(not_modified(meta)) } else { Ok(()) }
     }
+}
+
+/// What the client says of an object; over 2 KB is refused as S3 does.
+pub(super) fn user_metadata(given: Option<Metadata>) -> S3Result<UserMetadata> {
+    UserMetadata::new(given.unwrap_or_default())
+        .map_err(|error| S3Error::with_message(S3ErrorCode::MetadataTooLarge, error.to_string()))
+}
+
+fn metadata_view(user: UserMetadata) -> Option<Metadata> {
+    (!user.is_empty()).then(|| user.into_pairs().collect())
 }
 
 fn precondition() -> S3Error {
