@@ -480,7 +480,7 @@ async fn a_sweep_removes_what_has_had_its_time() {
         store.logs().append(group, "s", vec![event]).await.unwrap();
     }
     let upload =
-        store.blobs("b").create_upload(&key("k"), PutOptions::default(), UserMetadata::default()).await.unwrap();
+        store.blobs("b").start_upload(&key("k"), PutOptions::default(), UserMetadata::default()).await.unwrap();
     store.blobs("b").put_part(&key("k"), &upload, 1, cloud::stream_of(many(10)), None, None).await.unwrap();
 
     clock.advance(Duration::from_secs(61));
