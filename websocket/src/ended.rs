@@ -15,6 +15,13 @@ pub fn holder(record: &Value) -> Option<&str> {
     }
 }
 
+/// The account that a stream record changes: it may be disabled, or have another password.
+pub fn changed_account(record: &Value) -> Option<&str> {
+    let keys = &record["dynamodb"]["Keys"];
+    let id = keys["pk"]["S"].as_str()?.strip_prefix("account#")?;
+    (keys["sk"]["S"] == "account" && record["eventName"] == "MODIFY").then_some(id)
+}
+
 fn is_revoked(change: &Value) -> bool {
     let stored = change["NewImage"]["value"]["S"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     stored.is_some_and(|stored| !stored["revoked"].is_null())
@@ -24,13 +31,27 @@ fn is_revoked(change: &Value) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::holder;
+    use super::{changed_account, holder};
 
     fn record(name: &str, partition: &str, sort: &str, value: &Value) -> Value {
         json!({ "eventName": name, "dynamodb": {
             "Keys": { "pk": { "S": partition }, "sk": { "S": sort } },
             "NewImage": { "value": { "S": value.to_string() } },
         } })
+    }
+
+    #[test]
+    fn only_a_change_of_an_account_is_one() {
+        let any = json!({});
+        assert_eq!(changed_account(&record("MODIFY", "account#a", "account", &any)), Some("a"));
+        for (name, partition, sort) in [
+            ("INSERT", "account#a", "account"),
+            ("MODIFY", "account#a", "password"),
+            ("MODIFY", "account#a", "project#b"),
+            ("MODIFY", "accounts", "account"),
+        ] {
+            assert_eq!(changed_account(&record(name, partition, sort, &any)), None, "{name} {partition} {sort}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use cloud::Published;
 use domain::{EventEnvelope, JobMessage};
 use function::{App, metrics};
+use identity::AccountId;
 use identity::ProjectId;
 use serde_json::{Value, json};
 use tracing::Instrument;
@@ -91,6 +92,10 @@ impl Batch {
 async fn handle(app: &App, record: &Value) -> domain::Result<Option<EventEnvelope>> {
     if let Some(holder) = ended::holder(record) {
         app.domain.connections.close_held(holder).await?;
+        return Ok(None);
+    }
+    if let Some(Ok(account)) = ended::changed_account(record).map(AccountId::parse) {
+        app.domain.connections.close_void(&account).await?;
         return Ok(None);
     }
     let Some(envelope) = envelope(record) else { return Ok(None) };

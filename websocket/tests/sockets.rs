@@ -152,8 +152,8 @@ async fn what_is_committed_reaches_who_follows() {
     let connection = ConnectionId("c".into());
     say(&app, "c", json!(r#"{"action":"subscribe","project":"shop","after":0}"#)).await;
     let told = world.sockets.take(&connection);
-    assert_eq!(types(&told), ["subscribed", "event", "live"]);
-    assert_eq!((&told[1]["sequence"], &told[2]["sequence"]), (&json!(1), &json!(1)));
+    assert_eq!(types(&told), ["subscribed", "presence", "event", "live"]);
+    assert_eq!((&told[2]["sequence"], &told[3]["sequence"]), (&json!(1), &json!(1)));
 
     world.domain.jobs.build(&ada, "shop", None).await.unwrap();
     let answer = websocket::fan_out(&app, stream(&world).await).await;

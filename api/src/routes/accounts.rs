@@ -1,10 +1,14 @@
 //! The people of the platform, for admins.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use cloud::{Sha256Digest, Version};
-use domain::Expected;
-use function::{App, Caller, Created, IfMatch, Json, PageParams, PageView, Path, Problem, Query, Tagged};
-use identity::{Account, AccountId, AccountUpdate, EmailAddress, NewAccount, Password, PersonName};
+use domain::{AccountChange, Expected};
+use function::{
+    App, Caller, Correlation, Created, IfMatch, Json, NoContent, PageParams, PageView, Path, Problem, Query, Tagged,
+};
+use http::StatusCode;
+use identity::{Account, AccountId, AccountUpdate, EmailAddress, InvitedAccount, Password, PersonName};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +17,11 @@ use utoipa_axum::routes;
 use crate::wire::Refusals;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create_account, list_accounts)).routes(routes!(get_account, update_account))
+    OpenApiRouter::new()
+        .routes(routes!(create_account, list_accounts))
+        .routes(routes!(get_account, update_account))
+        .routes(routes!(create_password_reset))
+        .routes(routes!(redeem_password_reset))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -47,9 +55,53 @@ impl From<Account> for AccountView {
 struct CreateAccount {
     email: String,
     name: String,
-    password: String,
+    /// Absent for an invitation.
+    password: Option<String>,
+    /// Without a password: the answer has a token by which the person sets one.
+    #[serde(default)]
+    invite: bool,
     #[serde(default)]
     admin: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct InvitationView {
+    /// Good once, for `POST /password-resets`; shown this once.
+    token: String,
+    expires: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CreatedAccountView {
+    #[serde(flatten)]
+    account: AccountView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation: Option<InvitationView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PasswordResetView {
+    /// Good once, for `POST /password-resets`; shown this once. Put it behind the `#` of an address, which no server sees.
+    url_fragment_token: String,
+    expires: i64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RedeemPasswordReset {
+    token: String,
+    /// 12 to 128 characters.
+    password: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AccountsQuery {
+    /// Only accounts with this text in their name or e-mail address.
+    q: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -93,40 +145,72 @@ fn parse_id(raw: &str) -> Result<AccountId, Problem> {
     AccountId::parse(raw).map_err(|_| Problem::from(identity::Error::NotFound("account")))
 }
 
-/// Creates an account.
+/// Creates an account, with a password or with an invitation. Its address must not be taken.
 #[utoipa::path(post, path = "/accounts", operation_id = "create_account", tag = "identity",
-    request_body = CreateAccount, responses((status = 201, body = AccountView), Refusals))]
+    request_body = CreateAccount, responses((status = 201, body = CreatedAccountView), Refusals))]
 async fn create_account(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<CreateAccount>,
-) -> Result<Created<AccountView>, Problem> {
+) -> Result<Created<CreatedAccountView>, Problem> {
     caller.principal.require_admin()?;
-    let new = NewAccount {
+    let new = InvitedAccount {
         email: EmailAddress::parse(&body.email)?,
         name: PersonName::parse(&body.name)?,
-        password: Password::parse(&body.password)?,
         admin: body.admin,
     };
-    let account = app.identity.accounts().create(new).await?;
-    let location = format!("/accounts/{}", account.id);
-    Ok(Created { location, etag: Some(etag(&account.version)), body: account.into() })
+    let (account, invitation) = match (&body.password, body.invite) {
+        (Some(password), false) => (app.domain.accounts.create(&caller, new, &Password::parse(password)?).await?, None),
+        (None, true) => {
+            let (account, token) = app.domain.accounts.invite(&caller, new).await?;
+            let expires = token.expires.0;
+            (account, Some(InvitationView { token: token.token.expose().to_owned(), expires }))
+        }
+        _ => return Err(Problem::validation("Send a password, or `invite`: true without one.").at("password")),
+    };
+    let (location, etag) = (format!("/accounts/{}", account.id), etag(&account.version));
+    let body = CreatedAccountView { account: account.into(), invitation };
+    Ok(Created { location, etag: Some(etag), body })
 }
 
-/// Lists the accounts, oldest first.
-#[utoipa::path(get, path = "/accounts", operation_id = "list_accounts", tag = "identity", params(PageParams),
+/// Lists the accounts, oldest first, or searches them. A page of a search may be short and have a next one.
+#[utoipa::path(get, path = "/accounts", operation_id = "list_accounts", tag = "identity", params(AccountsQuery),
     responses((status = 200, body = PageView<AccountView>), Refusals))]
 async fn list_accounts(
     State(app): State<App>,
     caller: Caller,
-    Query(page): Query<PageParams>,
+    Query(query): Query<AccountsQuery>,
 ) -> Result<Json<PageView<AccountView>>, Problem> {
+    let page = PageParams { cursor: query.cursor, limit: query.limit }.query()?;
+    let page = app.domain.accounts.list(&caller, query.q.as_deref(), &page).await?;
+    Ok(Json(PageView::of(page, AccountView::from)))
+}
+
+/// Makes a token by which the person of an account sets a new password. An earlier one is void.
+#[utoipa::path(post, path = "/accounts/{account}/password-resets", operation_id = "create_password_reset",
+    tag = "identity", params(AccountPath), responses((status = 201, body = PasswordResetView), Refusals))]
+async fn create_password_reset(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<AccountPath>,
+) -> Result<Response, Problem> {
     caller.principal.require_admin()?;
-    let query = page.query()?;
-    let after = query.after.as_deref().map(AccountId::parse).transpose();
-    let after = after.map_err(|_| domain::Error::invalid_cursor())?;
-    let page = app.identity.accounts().list(after.as_ref(), query.limit()).await?;
-    Ok(Json(PageView::of_identity(page, AccountView::from)))
+    let token = app.domain.accounts.reset_password(&caller, &parse_id(&at.account)?).await?;
+    let view = PasswordResetView { url_fragment_token: token.token.expose().to_owned(), expires: token.expires.0 };
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// Sets a password by a token from an invitation or a reset, and ends every session of the account.
+#[utoipa::path(post, path = "/password-resets", operation_id = "redeem_password_reset", tag = "identity",
+    security(()), request_body = RedeemPasswordReset,
+    responses((status = 204, description = "Sign in with the new password."), Refusals))]
+async fn redeem_password_reset(
+    State(app): State<App>,
+    correlation: Correlation,
+    Json(body): Json<RedeemPasswordReset>,
+) -> Result<NoContent, Problem> {
+    app.domain.accounts.redeem_reset(&correlation.0, &body.token, &body.password).await?;
+    Ok(NoContent)
 }
 
 /// Shows an account.
@@ -138,7 +222,7 @@ async fn get_account(
     Path(at): Path<AccountPath>,
 ) -> Result<Tagged<AccountView>, Problem> {
     caller.principal.require_admin()?;
-    Ok(tagged(app.identity.accounts().get(&parse_id(&at.account)?).await?))
+    Ok(tagged(app.domain.accounts.get(&caller, &parse_id(&at.account)?).await?))
 }
 
 /// Changes an account. Needs `If-Match`.
@@ -156,10 +240,7 @@ async fn update_account(
     let name = body.name.as_deref().map(PersonName::parse).transpose()?;
     let password = body.password.as_deref().map(Password::parse).transpose()?;
     let version = at_version(&app, &id, &expected).await?;
-    let change = AccountUpdate { name, admin: body.admin, disabled: body.disabled };
-    app.identity.accounts().update(&id, change, Some(&version)).await?;
-    if let Some(password) = password {
-        app.identity.accounts().set_password(&id, &password).await?;
-    }
-    Ok(tagged(app.identity.accounts().get(&id).await?))
+    let update = AccountUpdate { name, admin: body.admin, disabled: body.disabled };
+    let change = AccountChange { update, password };
+    Ok(tagged(app.domain.accounts.update(&caller, &id, change, &version).await?))
 }

@@ -57,23 +57,10 @@ async fn update_me(
         accounts.update(id, change, Some(&version)).await?;
     }
     if let Some(password) = &body.password {
-        change_password(&app, id, body.current_password.as_deref(), password).await?;
+        let password = Password::parse(password)?;
+        app.domain.accounts.change_password(&caller, body.current_password.as_deref(), &password).await?;
     }
     Ok(tagged(accounts.get(id).await?))
-}
-
-async fn change_password(
-    app: &App,
-    id: &identity::AccountId,
-    current: Option<&str>,
-    password: &str,
-) -> Result<(), Problem> {
-    let password = Password::parse(password)?;
-    let wrong = || Problem::validation("The current password is wrong.").at("current_password");
-    if !app.identity.accounts().verify_password(id, current.ok_or_else(wrong)?).await? {
-        return Err(wrong());
-    }
-    Ok(app.identity.accounts().set_password(id, &password).await?)
 }
 
 /// Reads the caller's settings: an empty object when they were never written, with an `ETag` all the same.

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::wire::{ProjectPath, Refusals};
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_members)).routes(routes!(set_member, delete_member))
+    OpenApiRouter::new().routes(routes!(list_members, add_member)).routes(routes!(set_member, delete_member))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -28,6 +28,15 @@ struct MemberPath {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SetMember {
+    /// `owner`, `maintainer`, `developer` or `viewer`.
+    role: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AddMember {
+    /// Of an account that there is.
+    email: String,
     /// `owner`, `maintainer`, `developer` or `viewer`.
     role: String,
 }
@@ -65,6 +74,21 @@ async fn list_members(
 ) -> Result<Json<PageView<MemberView>>, Problem> {
     let page = app.domain.members.list(&caller, &at.project, &page.query()?).await?;
     Ok(Json(PageView::of(page, MemberView::from)))
+}
+
+/// Makes the person with an e-mail address a member. 422 on `email` when nobody has it.
+#[utoipa::path(post, path = "/projects/{project}/members", operation_id = "add_member", tag = "projects",
+    params(ProjectPath), request_body = AddMember, responses((status = 201, body = MemberView), Refusals))]
+async fn add_member(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    Json(body): Json<AddMember>,
+) -> Result<Created<MemberView>, Problem> {
+    let role = Role::parse(&body.role)?;
+    let member = app.domain.members.add(&caller, &at.project, &body.email, role).await?;
+    let location = format!("/projects/{}/members/{}", at.project, member.account);
+    Ok(Created { location, etag: Some(member.etag.clone()), body: member.into() })
 }
 
 /// Makes an account a member, or changes its role. `If-Match` is honoured when sent.

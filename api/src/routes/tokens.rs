@@ -89,7 +89,7 @@ async fn create_token(
     let scopes = body.scopes.iter().map(|raw| Scope::parse(raw)).collect::<Result<Scopes, _>>()?;
     let expires = body.expires.map_or_else(|| app.clock.now().plus(LIFE_DEFAULT), Millis);
     let new = NewToken { name: body.name, scopes, project, expires };
-    let (token, secret) = app.identity.create_token(&caller.principal, new).await?;
+    let (token, secret) = app.domain.accounts.create_token(&caller, new).await?;
     let location = format!("/tokens/{}", token.id);
     let body = NewTokenView { view: token.into(), token: secret.expose().to_owned() };
     Ok(Created { location, etag: None, body })
@@ -116,6 +116,6 @@ async fn list_tokens(
 async fn delete_token(State(app): State<App>, caller: Caller, Path(at): Path<TokenPath>) -> Result<NoContent, Problem> {
     caller.principal.require_session()?;
     let id = TokenId::parse(at.token).map_err(|_| Problem::from(identity::Error::NotFound("token")))?;
-    app.identity.revoke_token(&caller.principal.account, &id).await?;
+    app.domain.accounts.revoke_token(&caller, &id).await?;
     Ok(NoContent)
 }

@@ -29,6 +29,9 @@ pub enum Error {
     /// A limit of the project or the account is reached.
     #[error("{0}")]
     Quota(Cow<'static, str>),
+    /// Tried too often.
+    #[error("Too many attempts; try again in {} seconds.", .retry_after.as_secs())]
+    RateLimited { retry_after: std::time::Duration },
     /// Briefly away: the same call may be made again.
     #[error("{0} is unavailable; try again.")]
     Unavailable(&'static str),
@@ -116,6 +119,7 @@ impl Error {
         match error {
             Who::Invalid { field, message } => Self::invalid(field, format!("{field} {message}.")),
             Who::NotFound(_) | Who::Denied(identity::Denied::NotFound) => Self::NotFound(what),
+            Who::RateLimited { retry_after } => Self::RateLimited { retry_after },
             Who::Conflict(text) => Self::Conflict(format!("{text}.").into()),
             Who::Moved(what) => Self::PreconditionFailed(what),
             Who::Denied(identity::Denied::Forbidden) => Self::Forbidden("Your role does not allow this.".into()),

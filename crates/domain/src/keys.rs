@@ -13,7 +13,7 @@
 //! | `target-uses` | `{name}` | the environments that are bound to a target |
 //! | `open-jobs` | `{job}` | jobs without a final state, for the sweep |
 //! | `connection#{id}` | `connection`, `project#{id}`, `tail#{ulid}` | an open socket |
-//! | `held#{session or token}` | `{connection}` | the sockets that a session or token opened |
+//! | `held#{session, token or account}` | `{connection}` | the sockets that a session or token opened, and an account's |
 //! | `subscribers#{project}` | `{connection}` | who gets a project's events |
 //! | `presence#{project}` | `{connection}` | where the people at a project are |
 //! | `settings#{account}` | `settings` | what the pages keep for a person |

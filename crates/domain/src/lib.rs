@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod accounts;
 mod caller;
 mod commits;
 mod connections;
@@ -41,6 +42,7 @@ mod targets;
 
 use std::sync::Arc;
 
+pub use accounts::{AccountChange, Accounts};
 pub use caller::Caller;
 pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
@@ -80,6 +82,7 @@ pub use targets::{DEFAULT_TARGET, Target, TargetSettings, TargetUpdate, Targets}
 /// The whole domain over one set of ports. Cheap to share behind an `Arc`.
 pub struct Domain {
     pub projects: Projects,
+    pub accounts: Accounts,
     pub members: Members,
     pub events: Events,
     pub repository: Repository,
@@ -106,6 +109,7 @@ impl Domain {
         let core = Arc::new(core::Core::new(settings));
         Self {
             projects: Projects::new(core.clone()),
+            accounts: Accounts::new(core.clone()),
             members: Members::new(core.clone()),
             events: Events::new(core.clone()),
             repository: Repository::new(core.clone()),

@@ -122,6 +122,19 @@ impl Members {
         Err(Error::Unavailable("The list of members"))
     }
 
+    /// Makes the person with an e-mail address a member. `Error::Invalid` on `email` when nobody has it, `Error::Conflict`
+    /// when they are one.
+    pub async fn add(&self, caller: &Caller, project: &str, email: &str, role: Role) -> Result<Member> {
+        let project = self.visible(caller, project).await?;
+        self.may_as(caller, &project, false, None, Some(role)).await?;
+        let account = crate::Accounts::by_email(&self.core, email.trim()).await?;
+        let account = account.ok_or_else(|| Error::invalid("email", "Nobody here has this e-mail address."))?;
+        match self.set(caller, project.id.as_str(), account.as_str(), role, &Expected::Absent).await {
+            Err(Error::PreconditionFailed(_)) => Err(Error::conflict("They are a member already.")),
+            other => other.map(|(member, _)| member),
+        }
+    }
+
     /// Removes a member: out with the next request, and with the next message on an open socket.
     pub async fn remove(&self, caller: &Caller, project: &str, account: &str) -> Result<()> {
         let project = self.visible(caller, project).await?;

@@ -152,10 +152,8 @@ async fn changes_at_once_are_all_told_in_the_end() {
     let (world, _, _, first, second) = two().await;
     for round in 0..10 {
         let (path_a, path_b) = (format!("a{round}"), format!("b{round}"));
-        let (one, other) = tokio::join!(
-            at(&world, &first, None, Some(&path_a)),
-            at(&world, &second, None, Some(&path_b)),
-        );
+        let (one, other) =
+            tokio::join!(at(&world, &first, None, Some(&path_a)), at(&world, &second, None, Some(&path_b)),);
         one.unwrap();
         other.unwrap();
         for connection in [&first, &second] {

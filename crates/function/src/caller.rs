@@ -42,6 +42,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// The correlation id of a request that needs no caller.
+#[derive(Clone, Debug, Default)]
+pub struct Correlation(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Correlation {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(parts.extensions.get::<CorrelationId>().map(|id| id.0.clone()).unwrap_or_default()))
+    }
+}
+
 /// The principal of a request: put there by a route that proved it itself, or by the authorizer.
 pub fn principal_of(extensions: &Extensions) -> Option<Principal> {
     if let Some(principal) = extensions.get::<Principal>() {

@@ -31,7 +31,7 @@ pub use address::base_address;
 pub use answer::{Accepted, Created, NoContent, Tagged};
 pub use app::{App, finish};
 pub use assemble::{Assembly, Places};
-pub use caller::{Caller, CorrelationId, RequestId, principal_of};
+pub use caller::{Caller, Correlation, CorrelationId, RequestId, principal_of};
 pub use condition::{IfMatch, etag_header};
 pub use config::{Config, ConfigErrors};
 pub use door::{Refused, prove};

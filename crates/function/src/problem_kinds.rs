@@ -95,6 +95,7 @@ impl From<domain::Error> for Problem {
             E::PreconditionFailed(_) => Self::precondition_failed(cause),
             E::PreconditionRequired(detail) => Self::precondition_required(detail),
             E::TooLarge(detail) => Self::too_large(detail),
+            E::RateLimited { retry_after } => Self::rate_limited(retry_after),
             E::Quota(detail) => Self::new(StatusCode::FORBIDDEN, "quota-exceeded", "Quota exceeded", detail),
             E::Unavailable(_) => Self::unavailable().because(&error),
             E::Internal { .. } => Self::internal().because(&error),

@@ -4,7 +4,9 @@ use cloud::{Expect, Millis, Version, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Store, Stored, key, put};
-use crate::{AccountId, EmailAddress, Error, Identity, Page, Password, PersonName, Result};
+use crate::{
+    AccountId, EmailAddress, Error, INVITATION_LIFE, Identity, Page, Password, PersonName, ResetToken, Result,
+};
 
 /// A person who can sign in.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,14 @@ pub struct NewAccount {
     pub email: EmailAddress,
     pub name: PersonName,
     pub password: Password,
+    pub admin: bool,
+}
+
+/// A new account without a password of its own yet.
+#[derive(Clone, Debug)]
+pub struct InvitedAccount {
+    pub email: EmailAddress,
+    pub name: PersonName,
     pub admin: bool,
 }
 
@@ -106,37 +116,81 @@ impl Accounts<'_> {
         Ok(Page { items, next: page.next })
     }
 
-    /// Changes an account that is still at `expect` (any version when `None`): `Error::Moved` if it is not.
-    /// Disabling ends every session and token of the account.
-    pub async fn update(&self, id: &AccountId, change: AccountUpdate, expect: Option<&Version>) -> Result<Account> {
+    /// The writes that make a new account, and its id. Without a password nobody signs in until one is set by a token.
+    /// They fail as a whole when the address is taken.
+    pub async fn create_writes(
+        &self,
+        new: &InvitedAccount,
+        password: Option<&Password>,
+    ) -> Result<(AccountId, Vec<Write>)> {
         let store = self.store();
-        let stored = store.account(id).await?.ok_or(Error::NotFound("account"))?;
+        let hash = match password {
+            Some(password) => Some(self.identity.passwords.hash(password).await?),
+            None => None,
+        };
+        let id = AccountId::generate(&*store.clock, &*store.entropy);
+        let (_, writes) = new_writes(&id, new, hash, store.now())?;
+        Ok((id, writes))
+    }
+
+    /// An invitation to a new account, with the writes that make both.
+    pub async fn invite_writes(&self, new: &InvitedAccount) -> Result<(AccountId, ResetToken, Vec<Write>)> {
+        let (id, mut writes) = self.create_writes(new, None).await?;
+        let (token, more) = self.identity.token_writes(&id, 0, INVITATION_LIFE)?;
+        writes.extend(more);
+        Ok((id, token, writes))
+    }
+
+    /// The writes of [`Accounts::update`], and what the account was.
+    pub async fn update_writes(
+        &self,
+        id: &AccountId,
+        change: AccountUpdate,
+        expect: Option<&Version>,
+    ) -> Result<(Account, Vec<Write>)> {
+        let (before, record) = self.changed(id, change, expect).await?;
+        let write = put(key::account(id), &record, Expect::At(before.version.clone()))?;
+        Ok((before, vec![write]))
+    }
+
+    /// The writes of [`Accounts::set_password`].
+    pub async fn set_password_writes(&self, id: &AccountId, password: &Password) -> Result<Vec<Write>> {
+        let stored = self.store().account(id).await?.ok_or(Error::NotFound("account"))?;
+        self.identity.password_writes(stored, password).await
+    }
+
+    async fn changed(
+        &self,
+        id: &AccountId,
+        change: AccountUpdate,
+        expect: Option<&Version>,
+    ) -> Result<(Account, AccountRecord)> {
+        let stored = self.store().account(id).await?.ok_or(Error::NotFound("account"))?;
         if expect.is_some_and(|expect| *expect != stored.version) {
             return Err(Error::Moved("account"));
         }
-        let mut record = stored.value;
+        let mut record = stored.value.clone();
         record.name = change.name.unwrap_or(record.name);
         record.admin = change.admin.unwrap_or(record.admin);
         let disabled = change.disabled.unwrap_or(record.disabled);
         record.epoch += u64::from(disabled && !record.disabled);
         record.disabled = disabled;
-        record.updated = store.now();
-        let version = store.put(key::account(id), &record, Expect::At(stored.version), None).await?;
+        record.updated = self.store().now();
+        Ok((view(stored), record))
+    }
+
+    /// Changes an account that is still at `expect` (any version when `None`): `Error::Moved` if it is not.
+    /// Disabling ends every session and token of the account.
+    pub async fn update(&self, id: &AccountId, change: AccountUpdate, expect: Option<&Version>) -> Result<Account> {
+        let (before, record) = self.changed(id, change, expect).await?;
+        let version = self.store().put(key::account(id), &record, Expect::At(before.version), None).await?;
         Ok(view(Stored { value: record, version: version.ok_or(Error::Moved("account"))? }))
     }
 
     /// Sets a new password and ends every session of the account. Personal tokens stay good.
     pub async fn set_password(&self, id: &AccountId, password: &Password) -> Result<()> {
-        let store = self.store();
-        let stored = store.account(id).await?.ok_or(Error::NotFound("account"))?;
-        let hash = self.identity.passwords.hash(password).await?;
-        let now = store.now();
-        let record = AccountRecord { epoch: stored.value.epoch + 1, updated: now, ..stored.value };
-        let writes = vec![
-            put(key::account(id), &record, Expect::At(stored.version))?,
-            put(key::password(id), &PasswordRecord { hash, changed: now }, Expect::Anything)?,
-        ];
-        match store.records.transact(writes).await {
+        let writes = self.set_password_writes(id, password).await?;
+        match self.store().records.transact(writes).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_condition_failed() => Err(Error::Moved("account")),
             Err(error) => Err(error.into()),
@@ -178,23 +232,8 @@ impl Accounts<'_> {
         now: Millis,
         along: Vec<Write>,
     ) -> Result<Option<Account>> {
-        let record = AccountRecord {
-            v: 1,
-            id: id.clone(),
-            email: new.email,
-            name: new.name,
-            admin: new.admin,
-            disabled: false,
-            created: now,
-            updated: now,
-            epoch: 0,
-        };
-        let mut writes = vec![
-            put(key::account(&id), &record, Expect::Absent)?,
-            put(key::email(&record.email), &EmailRecord { account: id.clone() }, Expect::Absent)?,
-            put(key::password(&id), &PasswordRecord { hash, changed: now }, Expect::Absent)?,
-            put(key::account_listed(&id), &ListedRecord {}, Expect::Absent)?,
-        ];
+        let NewAccount { email, name, admin, .. } = new;
+        let (record, mut writes) = new_writes(&id, &InvitedAccount { email, name, admin }, Some(hash), now)?;
         writes.extend(along);
         let version = self.store().transact_own(writes).await?;
         Ok(version.map(|version| view(Stored { value: record, version })))
@@ -205,7 +244,51 @@ impl Accounts<'_> {
     }
 }
 
+fn new_writes(
+    id: &AccountId,
+    new: &InvitedAccount,
+    hash: Option<String>,
+    now: Millis,
+) -> Result<(AccountRecord, Vec<Write>)> {
+    let record = AccountRecord {
+        v: 1,
+        id: id.clone(),
+        email: new.email.clone(),
+        name: new.name.clone(),
+        admin: new.admin,
+        disabled: false,
+        created: now,
+        updated: now,
+        epoch: 0,
+    };
+    let mut writes = vec![
+        put(key::account(id), &record, Expect::Absent)?,
+        put(key::email(&record.email), &EmailRecord { account: id.clone() }, Expect::Absent)?,
+        put(key::account_listed(id), &ListedRecord {}, Expect::Absent)?,
+    ];
+    if let Some(hash) = hash {
+        writes.push(put(key::password(id), &PasswordRecord { hash, changed: now }, Expect::Absent)?);
+    }
+    Ok((record, writes))
+}
+
 impl Identity {
+    /// The writes that give an account a new password and end its sessions.
+    pub(crate) async fn password_writes(
+        &self,
+        stored: Stored<AccountRecord>,
+        password: &Password,
+    ) -> Result<Vec<Write>> {
+        let hash = self.passwords.hash(password).await?;
+        let now = self.store.now();
+        let id = stored.value.id.clone();
+        let record = AccountRecord { epoch: stored.value.epoch + 1, updated: now, ..stored.value };
+        Ok(vec![
+            put(key::account(&id), &record, Expect::At(stored.version))?,
+            put(key::password(&id), &PasswordRecord { hash, changed: now }, Expect::Anything)?,
+        ])
+    }
+
     /// Creates the first admin; `None` when this deployment has had one (then nothing is changed).
     pub async fn bootstrap_admin(&self, email: EmailAddress, password: Password) -> Result<Option<Account>> {
         if self.is_bootstrapped().await? {

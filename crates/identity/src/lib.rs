@@ -23,6 +23,7 @@ mod opaque;
 mod password;
 mod principal;
 mod rates;
+mod resets;
 mod role;
 mod sessions;
 mod store;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use cloud::{Clock, Entropy, Parameters, Records};
 
-pub use accounts::{Account, AccountUpdate, Accounts, NewAccount};
+pub use accounts::{Account, AccountUpdate, Accounts, InvitedAccount, NewAccount};
 pub use credential::{Credential, FetchMetadata, SESSION_COOKIE, clear_cookie, session_cookie};
 pub use email::{EmailAddress, PersonName};
 pub use error::{AuthenticationError, Denied, Error, Result};
@@ -44,6 +45,7 @@ pub use members::{Member, Members, Membership};
 pub use membership::decide_membership;
 pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password};
 pub use principal::{Channel, Principal};
+pub use resets::{INVITATION_LIFE, RESET_LIFE, ResetToken};
 pub use role::{Permission, Role, Scope, Scopes, decide};
 pub use sessions::{SESSION_LIFE, SignedIn};
 pub use tickets::TICKET_LIFE;

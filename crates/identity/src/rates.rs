@@ -20,6 +20,9 @@ pub(crate) const SIGN_INS_PER_ADDRESS: Rate = Rate { count_max: 10, window: Dura
 /// Sign-ins in all: bounds what password hashing can cost.
 pub(crate) const SIGN_INS: Rate = Rate { count_max: 600, window: Duration::from_secs(60) };
 
+/// New passwords by token, in all: bounds guessing, which 256 random bits make hopeless, and hashing.
+pub(crate) const RESETS: Rate = Rate { count_max: 120, window: Duration::from_secs(60) };
+
 #[derive(Serialize, Deserialize)]
 struct WindowRecord {
     started: Millis,

@@ -190,6 +190,14 @@ pub(crate) mod key {
         RecordKey::new(format!("ticket#{digest}"), "ticket")
     }
 
+    pub fn reset(digest: &str) -> RecordKey {
+        RecordKey::new(format!("reset#{digest}"), "reset")
+    }
+
+    pub fn reset_of(account: &AccountId) -> RecordKey {
+        RecordKey::new(account_partition(account), "reset")
+    }
+
     pub fn rate(name: &str) -> RecordKey {
         RecordKey::new(format!("rate#{name}"), "window")
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloud::{Expect, Millis, Secret};
+use cloud::{Expect, Millis, Secret, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::view;
@@ -75,6 +75,14 @@ struct ListedRecord {}
 impl Identity {
     /// Makes a token for the caller. The secret is shown this once. Only a signed-in person makes tokens.
     pub async fn create_token(&self, principal: &Principal, new: NewToken) -> Result<(Token, Secret)> {
+        let (token, secret, writes) = self.token_with_writes(principal, new).await?;
+        let made = self.store.transact_own(writes).await?;
+        made.ok_or_else(|| Error::Conflict("the token's id is taken".into()))?;
+        Ok((token, secret))
+    }
+
+    /// A new token of the caller with the writes that make it good.
+    pub async fn token_with_writes(&self, principal: &Principal, new: NewToken) -> Result<(Token, Secret, Vec<Write>)> {
         principal.require_session()?;
         let now = self.store.now();
         check_new(&new, now)?;
@@ -99,9 +107,7 @@ impl Identity {
             put_until(key::token(&id), &record, Expect::Absent, until)?,
             put_until(key::token_of(&record.account, &id), &ListedRecord {}, Expect::Absent, until)?,
         ];
-        let made = self.store.transact_own(writes).await?;
-        made.ok_or_else(|| Error::Conflict("the token's id is taken".into()))?;
-        Ok((token_view(record, None), join(TOKEN_PREFIX, &[id.as_str(), &secret])))
+        Ok((token_view(record, None), join(TOKEN_PREFIX, &[id.as_str(), &secret]), writes))
     }
 
     /// The account's tokens in order of their creation, after the id `after`.
@@ -119,14 +125,18 @@ impl Identity {
 
     /// Takes a token back; `Error::NotFound` when the account has no such token.
     pub async fn revoke_token(&self, account: &AccountId, id: &TokenId) -> Result<()> {
+        self.store.records.transact(self.revoke_token_writes(account, id).await?).await?;
+        Ok(())
+    }
+
+    /// The writes of [`Identity::revoke_token`].
+    pub async fn revoke_token_writes(&self, account: &AccountId, id: &TokenId) -> Result<Vec<Write>> {
         let stored: Option<Stored<TokenRecord>> = self.store.get(&key::token(id)).await?;
         if stored.is_none_or(|stored| stored.value.account != *account) {
             return Err(Error::NotFound("token"));
         }
         let keys = [key::token(id), key::token_of(account, id), key::token_used(id)];
-        let writes = keys.map(|key| cloud::Write::Delete { key, expect: Expect::Anything });
-        self.store.records.transact(writes.into()).await?;
-        Ok(())
+        Ok(keys.map(|key| Write::Delete { key, expect: Expect::Anything }).into())
     }
 
     async fn token(&self, id: &TokenId) -> Result<Option<Token>> {
@@ -174,7 +184,7 @@ impl Identity {
             if used.is_none_or(|used| now.since(used.value.at) >= LAST_USED_GRAIN) {
                 let write = put(key::token_used(id), &UsedRecord { at: now }, Expect::Anything)?;
                 // Not after a revocation: the mark would outlive the token.
-                let check = cloud::Write::Check { key: key::token(id), expect: Expect::Present };
+                let check = Write::Check { key: key::token(id), expect: Expect::Present };
                 self.store.records.transact(vec![write, check]).await?;
             }
             Ok::<(), Error>(())

@@ -95,6 +95,8 @@ impl Connections {
         let now = self.core.ports.clock.now();
         let record = ConnectionRecord { v: 1, context: principal.to_context(), opened: now };
         let mut writes = vec![self.kept(keys::connection(&connection.0), json!(record), Expect::Anything)];
+        let account = keys::held_connection(principal.account.as_str(), &connection.0);
+        writes.push(self.kept(account, json!({}), Expect::Anything));
         if let Some(holder) = holder(principal) {
             writes.push(self.kept(keys::held_connection(holder, &connection.0), json!({}), Expect::Anything));
         }
@@ -117,6 +119,33 @@ impl Connections {
             }
             if page.next.is_none() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Closes the sockets of an account whose session or token no longer counts: it is disabled, or its password is
+    /// another. May be called again.
+    pub async fn close_void(&self, account: &AccountId) -> Result<()> {
+        let mut after = None;
+        loop {
+            let partition = keys::held(account.as_str());
+            let range = RangeQuery { partition, after, limit: HELD_PAGE, ..RangeQuery::default() };
+            let page = self.core.ports.records.query(range).await?;
+            for record in &page.records {
+                let connection = ConnectionId(record.key.sort.clone());
+                match self.caller(&connection).await {
+                    Ok(_) => continue,
+                    Err(Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                self.core.ports.sockets.close(&connection).await?;
+                self.close(&connection).await?;
+                let held = Write::Delete { key: record.key.clone(), expect: Expect::Anything };
+                self.core.ports.records.transact(vec![held]).await?;
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
             }
         }
     }
@@ -146,7 +175,8 @@ impl Connections {
             }
             let opened = serde_json::from_value::<ConnectionRecord>(record.value);
             let principal = opened.ok().and_then(|opened| Principal::from_context(&opened.context).ok());
-            if let Some(holder) = principal.as_ref().and_then(holder) {
+            let account = principal.as_ref().map(|principal| principal.account.as_str());
+            for holder in principal.as_ref().and_then(holder).into_iter().chain(account) {
                 let key = keys::held_connection(holder, &connection.0);
                 writes.push(Write::Delete { key, expect: Expect::Anything });
             }
