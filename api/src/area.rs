@@ -88,7 +88,8 @@ impl Area {
             Self::Projects => routes::projects::routes()
                 .merge(routes::members::routes())
                 .merge(routes::events::routes())
-                .merge(routes::presence::routes()),
+                .merge(routes::presence::routes())
+                .merge(routes::admin::routes()),
             Self::Repository => routes::repository::routes()
                 .merge(routes::search::routes())
                 .merge(routes::lfs_objects::routes())
@@ -97,7 +98,7 @@ impl Area {
                 .merge(routes::drafts::routes()),
             Self::Downloads => routes::repository::downloads(),
             Self::Git | Self::Setup | Self::Keys => OpenApiRouter::new(),
-            Self::Jobs => routes::jobs::routes(),
+            Self::Jobs => routes::jobs::routes().merge(routes::admin::job_routes()),
             Self::Environments => routes::environments::routes()
                 .merge(routes::functions::routes())
                 .merge(routes::diagnostics::routes())

@@ -142,6 +142,13 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("delete_member", Projects, read),
         ("list_events", Projects, read),
         ("list_presence", Projects, read),
+        ("list_usage", Projects, Admin),
+        ("get_usage", Projects, read),
+        ("get_quota", Projects, read),
+        ("set_quota", Projects, Member("", "{}")),
+        ("list_audit", Projects, Admin),
+        ("list_project_audit", Projects, read),
+        ("list_all_jobs", Jobs, Admin),
         ("list_branches", Repository, read),
         ("create_branch", Repository, Member("", r#"{"name":"x"}"#)),
         ("delete_branch", Repository, read),
@@ -344,7 +351,7 @@ async fn bodies_and_queries_are_strict() {
         assert_eq!(answer.problem()["code"], "validation", "{body}");
     }
     for path in
-        ["/projects?cursor=eyJwayI6IlRFQU0jb3RoZXIifQ==", "/projects?limit=0", "/projects?limit=x", "/projects?q=1"]
+        ["/projects?cursor=eyJwayI6IlRFQU0jb3RoZXIifQ==", "/projects?limit=0", "/projects?limit=x", "/projects?w=1"]
     {
         let answer = send(&world, Area::Projects, Some(&ada), request("GET", path, &[], Body::empty())).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");

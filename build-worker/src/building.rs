@@ -46,6 +46,10 @@ pub(crate) async fn build_commit(run: &Run<'_>) -> Result<(String, Build), Stop>
     let stack = cloud::StackName::parse("build").expect("a plain word is a stack name");
     let (app, mut notes) = source.resolve_all(&stack).map_err(refused)?;
 
+    match domain.usage.refuse_full(&run.lease.project).await {
+        Err(error @ domain::Error::Quota(_)) => return Err(Stop::failed(error)),
+        other => other?,
+    }
     run.progress("build", 0, None, "Building").await;
     let scratch = folder.path().join("scratch");
     tokio::fs::create_dir(&scratch).await.map_err(platform)?;

@@ -7,8 +7,7 @@ use std::collections::HashSet;
 use cloud::Published;
 use domain::{EventEnvelope, JobMessage};
 use function::{App, metrics};
-use identity::AccountId;
-use identity::ProjectId;
+use identity::{AccountId, ProjectId};
 use serde_json::{Value, json};
 use tracing::Instrument;
 
@@ -98,6 +97,10 @@ async fn handle(app: &App, record: &Value) -> domain::Result<Option<EventEnvelop
         app.domain.connections.close_void(&account).await?;
         return Ok(None);
     }
+    if let Some((project, entry)) = audit_entry(record) {
+        app.domain.audit.list_entry(&project, &entry).await?;
+        return Ok(None);
+    }
     let Some(envelope) = envelope(record) else { return Ok(None) };
     let span = tracing::info_span!(
         "event",
@@ -127,6 +130,17 @@ async fn tell(app: &App, envelope: &EventEnvelope) -> domain::Result<()> {
     app.domain.connections.deliver(envelope).await?;
     tracing::debug!(kind = envelope.kind, sequence = envelope.sequence, "delivered");
     Ok(())
+}
+
+/// The audit entry of a project that a stream record inserts; `None` for any other record.
+fn audit_entry(record: &Value) -> Option<(ProjectId, Value)> {
+    let change = &record["dynamodb"];
+    let project = change["Keys"]["pk"]["S"].as_str()?.strip_prefix("project#")?;
+    if !change["Keys"]["sk"]["S"].as_str()?.starts_with("audit#") || record["eventName"] != "INSERT" {
+        return None;
+    }
+    let entry = serde_json::from_str(change["NewImage"]["value"]["S"].as_str()?).ok()?;
+    Some((ProjectId::parse(project).ok()?, entry))
 }
 
 /// The event that a stream record inserts; `None` for any other record.

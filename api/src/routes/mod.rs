@@ -1,6 +1,7 @@
 //! The routes, by resource.
 
 pub mod accounts;
+pub mod admin;
 pub mod commits;
 pub mod diagnostics;
 pub mod drafts;

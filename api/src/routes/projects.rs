@@ -5,7 +5,7 @@ use domain::{NewProject, Project, ProjectUpdate};
 use function::{Accepted, App, Caller, Created, IfMatch, Json, PageParams, PageView, Path, Problem, Query, Tagged};
 use identity::Role;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -42,6 +42,19 @@ struct CreateProject {
     starter: Option<String>,
     /// `main` when absent.
     default_branch: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ProjectsQuery {
+    /// Only projects with this text in their name or slug.
+    q: Option<String>,
+    /// Every project, for platform admins; the caller's own when absent.
+    #[serde(default)]
+    all: bool,
+    cursor: Option<String>,
+    limit: Option<usize>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -121,16 +134,22 @@ async fn create_project(
     Ok(Created { location, etag: Some(etag), body: ProjectView::of(project, Some(Role::Owner)) })
 }
 
-/// Lists the projects that the caller is a member of.
-#[utoipa::path(get, path = "/projects", operation_id = "list_projects", tag = "projects", params(PageParams),
+/// Lists the projects that the caller is a member of, or all of them. A page of a search may be short and have a next one.
+#[utoipa::path(get, path = "/projects", operation_id = "list_projects", tag = "projects", params(ProjectsQuery),
     responses((status = 200, body = PageView<ProjectView>), Refusals))]
 async fn list_projects(
     State(app): State<App>,
     caller: Caller,
-    Query(page): Query<PageParams>,
+    Query(query): Query<ProjectsQuery>,
 ) -> Result<Json<PageView<ProjectView>>, Problem> {
-    let page = app.domain.projects.list(&caller, &page.query()?).await?;
-    Ok(Json(PageView::of(page, |(project, role)| ProjectView::of(project, Some(role)))))
+    let page = PageParams { cursor: query.cursor, limit: query.limit }.query()?;
+    if query.q.is_none() && !query.all {
+        let page = app.domain.projects.list(&caller, &page).await?;
+        return Ok(Json(PageView::of(page, |(project, role)| ProjectView::of(project, Some(role)))));
+    }
+    let search = query.q.as_deref().unwrap_or_default();
+    let page = app.domain.projects.search(&caller, search, query.all, &page).await?;
+    Ok(Json(PageView::of(page, |(project, role)| ProjectView::of(project, role))))
 }
 
 /// Shows a project.

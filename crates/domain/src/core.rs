@@ -36,6 +36,9 @@ pub struct Quotas {
     pub projects_per_account: usize,
     pub drafts_per_branch: usize,
     pub draft_bytes: u64,
+    /// Repository, files and artifacts together; an admin may set another for a project.
+    pub storage_bytes_per_project: u64,
+    pub job_minutes_per_month: u64,
     pub open_jobs_per_project: usize,
     pub files_bytes_per_project: u64,
     pub pending_uploads_per_project: usize,
@@ -52,6 +55,8 @@ impl Default for Quotas {
             projects_per_account: 500,
             drafts_per_branch: 1_000,
             draft_bytes: 4 * 1024 * 1024,
+            storage_bytes_per_project: 50 * 1024 * 1024 * 1024,
+            job_minutes_per_month: 10_000,
             open_jobs_per_project: 20,
             files_bytes_per_project: 20 * 1024 * 1024 * 1024,
             pending_uploads_per_project: 100,

@@ -8,6 +8,10 @@
 //! | `project#{id}` | `upload#{ulid}`, `file#{ulid}`, `file-path#{digest}`, `file-usage` | the files area |
 //! | `drafts#{project}` | `{branch digest}#{account}#{path}` | drafts, by branch and person |
 //! | `project#{id}` | `lfs#{oid}`, `lfs-waiting#{oid}`, `lfs-lock#{ulid}`, `lfs-lock-path#{digest}`, `lfs-usage` | Git LFS |
+//! | `project#{id}` | `quota`, `job-usage#{month}`, `artifact#{digest}`, `artifact-usage` | what it may use, and uses |
+//! | `projects` | `{project}` | every project |
+//! | `jobs` | `{job}` | every job of the last months |
+//! | `audit#{month}` | `{ulid}` | the audit entries of all projects |
 //! | `slug#{slug}` | `slug` | slug -> project |
 //! | `targets` | `target#{name}` | deploy targets |
 //! | `target-uses` | `{name}` | the environments that are bound to a target |
@@ -22,9 +26,13 @@ use cloud::{RecordKey, Sha256Digest};
 use git_store::{BranchName, RepoPath};
 use identity::{AccountId, ProjectId};
 
+use crate::usage::Month;
 use crate::{EnvironmentName, FileId, JobId, LockId, ReleaseId, Slug, TargetName};
 
 pub const OPEN_JOBS: &str = "open-jobs";
+pub const PROJECTS: &str = "projects";
+pub const JOBS: &str = "jobs";
+pub const AUDIT: &str = "audit#";
 pub const EVENT: &str = "event#";
 pub const EVENT_HEAD: &str = "event-head";
 pub const JOB: &str = "job#";
@@ -80,7 +88,39 @@ pub fn event_head(project: &ProjectId) -> RecordKey {
 }
 
 pub fn audit(project: &ProjectId, id: &str) -> RecordKey {
-    within(project, format!("audit#{id}"))
+    within(project, format!("{AUDIT}{id}"))
+}
+
+pub fn audit_month(month: &Month) -> String {
+    format!("{AUDIT}{}", month.as_str())
+}
+
+pub fn audit_listed(month: &Month, id: &str) -> RecordKey {
+    RecordKey::new(audit_month(month), id)
+}
+
+pub fn listed_project(project: &ProjectId) -> RecordKey {
+    RecordKey::new(PROJECTS, project.as_str())
+}
+
+pub fn listed_job(job: &JobId) -> RecordKey {
+    RecordKey::new(JOBS, job.as_str())
+}
+
+pub fn quota(project: &ProjectId) -> RecordKey {
+    within(project, "quota")
+}
+
+pub fn job_usage(project: &ProjectId, month: &Month) -> RecordKey {
+    within(project, format!("job-usage#{}", month.as_str()))
+}
+
+pub fn artifact(project: &ProjectId, sha256: Sha256Digest) -> RecordKey {
+    within(project, format!("artifact#{sha256}"))
+}
+
+pub fn artifact_usage(project: &ProjectId) -> RecordKey {
+    within(project, "artifact-usage")
 }
 
 pub fn job(project: &ProjectId, job: &JobId) -> RecordKey {

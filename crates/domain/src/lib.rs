@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accounts;
+mod audit;
 mod caller;
 mod commits;
 mod connections;
@@ -39,10 +40,12 @@ mod settings;
 mod stack;
 mod starters;
 mod targets;
+mod usage;
 
 use std::sync::Arc;
 
 pub use accounts::{AccountChange, Accounts};
+pub use audit::{Audit, AuditEntry, AuditQuery};
 pub use caller::Caller;
 pub use cloud::StackLogs;
 pub use commits::{CHANGES_MAX, Change, Commits, MESSAGE_BYTES_MAX, NewCommit};
@@ -78,6 +81,7 @@ pub use search::{Found, PATHS_MAX, PathList, SearchFor};
 pub use settings::{SETTINGS_BYTES_MAX, Settings};
 pub use starters::{Starter, Starters};
 pub use targets::{DEFAULT_TARGET, Target, TargetSettings, TargetUpdate, Targets};
+pub use usage::{Month, ProjectUsage, Quota, QuotaUpdate, Usage};
 
 /// The whole domain over one set of ports. Cheap to share behind an `Arc`.
 pub struct Domain {
@@ -99,6 +103,8 @@ pub struct Domain {
     pub logs: Logs,
     pub starters: Starters,
     pub connections: Connections,
+    pub usage: Usage,
+    pub audit: Audit,
     pub settings: Settings,
     pub maintenance: Maintenance,
     core: Arc<core::Core>,
@@ -126,6 +132,8 @@ impl Domain {
             logs: Logs::new(core.clone()),
             starters: Starters::new(core.clone()),
             connections: Connections::new(core.clone()),
+            usage: Usage::new(core.clone()),
+            audit: Audit::new(core.clone()),
             settings: Settings::new(core.clone()),
             maintenance: Maintenance::new(core.clone()),
             core,

@@ -40,6 +40,16 @@ impl ProjectPolicy {
 #[async_trait::async_trait]
 impl RefPolicy for ProjectPolicy {
     async fn check(&self, change: &RefChange) -> Result<(), String> {
+        if change.kind != RefChangeKind::Delete {
+            match crate::usage::refuse_full(&self.core, &self.project.id, 1).await {
+                Ok(()) => {}
+                Err(Error::Quota(_)) => return Err("the project's storage is used up".into()),
+                Err(error) => {
+                    tracing::warn!(project = %self.project.id, %error, "what the project stores is not known");
+                    return Err("what the project stores cannot be looked up now; try again".into());
+                }
+            }
+        }
         let Some(branch) = change.name.branch() else { return Ok(()) };
         let default = branch == self.project.default_branch;
         if default && change.kind == RefChangeKind::Delete {

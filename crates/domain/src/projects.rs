@@ -11,12 +11,14 @@ use serde_json::json;
 use crate::core::Core;
 use crate::events::NewEvent;
 use crate::jobs::{JobKind, Jobs, NewJob};
-use crate::{Caller, EnvironmentName, Error, Expected, Job, Page, PageQuery, Result, Slug, keys, starters};
+use crate::{Caller, EnvironmentName, Error, Expected, Job, Page, PageQuery, Result, Slug, keys, starters, usage};
 
 const NAME_CHARS_MAX: usize = 100;
 const DESCRIPTION_CHARS_MAX: usize = 1_000;
 const PROTECTED_MAX: usize = 50;
 const DEFAULT_BRANCH: &str = "main";
+/// Pages of projects that one search looks at.
+const SEARCH_PAGES_MAX: usize = 10;
 
 /// A project as its members see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +155,7 @@ impl Projects {
         // The first, so that its version is the first of the answer.
         writes.insert(0, Write::put(keys::project(&record.id), json!(record), Expect::Absent));
         writes.push(Write::put(keys::slug(&record.slug), json!({ "project": record.id }), Expect::Absent));
+        writes.push(Write::put(keys::listed_project(&record.id), json!({}), Expect::Absent));
         let detail = json!({ "slug": record.slug, "name": record.name });
         let event = NewEvent::new("project.created", format!("project/{}", record.id), detail);
         let made = self.core.commit(&record.id, caller, &[event], writes).await;
@@ -243,6 +246,52 @@ impl Projects {
         Ok(Page { items, next: page.next })
     }
 
+    /// Projects whose name or slug has the text `search` in it: the caller's own, or with `all` every one, for platform
+    /// admins. A page may be short and have a next one.
+    pub async fn search(
+        &self,
+        caller: &Caller,
+        search: &str,
+        all: bool,
+        query: &PageQuery,
+    ) -> Result<Page<(Project, Option<Role>)>> {
+        if all {
+            usage::require_admin(caller)?;
+        }
+        let wanted = search.trim().to_lowercase();
+        if wanted.chars().count() > NAME_CHARS_MAX {
+            return Err(Error::invalid("q", format!("A search has at most {NAME_CHARS_MAX} characters.")));
+        }
+        let limit = query.limit().min(identity::PAGE_MAX);
+        let mut page = PageQuery { after: query.after.clone(), limit: Some(limit) };
+        let mut items = Vec::new();
+        // Each round adds less than a page, so that the answer is less than two.
+        for _ in 0..SEARCH_PAGES_MAX {
+            let found = match all {
+                true => self.with_roles(caller, usage::all_projects(&self.core, &page).await?).await?,
+                false => self.list(caller, &page).await?.map(|(project, role)| (project, Some(role))),
+            };
+            let fits = |project: &Project| {
+                project.name.to_lowercase().contains(&wanted) || project.slug.as_str().contains(&wanted)
+            };
+            items.extend(found.items.into_iter().filter(|(project, _)| fits(project)));
+            page.after = found.next;
+            if page.after.is_none() || items.len() >= limit {
+                break;
+            }
+        }
+        Ok(Page { items, next: page.after })
+    }
+
+    async fn with_roles(&self, caller: &Caller, page: Page<Project>) -> Result<Page<(Project, Option<Role>)>> {
+        let mut items = Vec::with_capacity(page.items.len());
+        for project in page.items {
+            let role = self.core.identity.members().role_of(&project.id, &caller.principal.account).await;
+            items.push((project, role.map_err(|e| Error::identity(e, "project"))?));
+        }
+        Ok(Page { items, next: page.next })
+    }
+
     pub async fn update(
         &self,
         caller: &Caller,
@@ -314,6 +363,7 @@ impl Projects {
             .delete_group(&crate::jobs::log_group(project))
             .await
             .or_else(|e| if e.is_not_found() { Ok(()) } else { Err(e) })?;
+        self.core.ports.records.delete(keys::listed_project(project), Expect::Anything).await?;
         let slug = keys::slug(&record.slug);
         if let Some(named) = self.core.ports.records.get(&slug).await?
             && named.value["project"] == project.as_str()

@@ -10,10 +10,12 @@ use serde_json::json;
 
 use crate::core::Core;
 use crate::jobs::Lease;
-use crate::{Caller, Error, JobId, Page, PageQuery, ReleaseId, Result, keys};
+use crate::{Caller, Error, JobId, Page, PageQuery, ReleaseId, Result, keys, usage};
 
 /// Life of a presigned artifact URL.
 const DOWNLOAD_LIFE: Duration = Duration::from_secs(300);
+/// How often a transaction is tried again when another change came first.
+const ATTEMPTS_MAX: usize = 16;
 
 /// What an artifact is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,8 +151,16 @@ impl Releases {
     pub async fn remember_build(&self, lease: &Lease, commit: &str, build: &Build) -> Result<()> {
         let record = BuildRecord { v: 1, job: lease.job.clone(), build: build.clone() };
         let key = keys::build_of(&lease.project, commit);
-        self.core.ports.records.transact(vec![Write::put(key, json!(record), Expect::Anything)]).await?;
-        Ok(())
+        for _ in 0..ATTEMPTS_MAX {
+            let mut writes = vec![Write::put(key.clone(), json!(record), Expect::Anything)];
+            writes.extend(usage::artifact_writes(&self.core, &lease.project, &build.artifacts).await?);
+            match self.core.ports.records.transact(writes).await {
+                // Another build counted its artifacts at the same moment.
+                Err(error) if error.is_condition_failed() => {}
+                other => return Ok(other.map(drop)?),
+            }
+        }
+        Err(Error::Unavailable("The list of builds"))
     }
 
     /// For the worker: the newest build of a commit, with the job that made it.

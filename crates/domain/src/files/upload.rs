@@ -51,6 +51,7 @@ impl Files {
         let project = self.core.project(caller, project, Permission::ManageFiles).await?.id;
         let record = self.checked(caller, &new)?;
         self.drop_expired(&project).await?;
+        crate::usage::refuse_full(&self.core, &project, record.length).await?;
         if record.length > WHOLE_BYTES_MAX {
             return self.create_in_parts(caller, &project, record).await;
         }

@@ -22,7 +22,7 @@ pub use worker::{Lease, LeaseState, Outcome, Started};
 
 use crate::core::{Core, Stored};
 use crate::events::{Author, NewEvent};
-use crate::{Caller, EnvironmentName, Error, JobId, LeaseId, Page, PageQuery, Result, keys};
+use crate::{Caller, EnvironmentName, Error, JobId, LeaseId, Page, PageQuery, Result, keys, usage};
 
 /// A lease is good for this long without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -35,6 +35,10 @@ pub const JOB_LIFE: Duration = Duration::from_secs(60 * 60);
 /// A change of a stack is gone on with by one worker after another for this long: CloudFormation takes its time for a
 /// distribution or a database.
 pub const STACK_JOB_LIFE: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long a job is in the list of all jobs; in its project's it stays.
+const LISTED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Jobs that one request for all jobs looks at.
+const SCANNED_MAX: usize = 500;
 /// How long job logs are kept.
 const LOG_RETENTION_DAYS: u32 = 30;
 /// The stored result of a job (bytes of JSON).
@@ -107,6 +111,16 @@ pub enum JobState {
 impl JobState {
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
+    }
+
+    /// Reads what `as_str` writes.
+    pub fn parse(raw: &str) -> Result<Self> {
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::TimedOut]
+            .into_iter()
+            .find(|state| state.as_str() == raw)
+            .ok_or_else(|| {
+                Error::invalid("state", "A state is queued, running, succeeded, failed, cancelled or timed_out.")
+            })
     }
 
     pub fn as_str(self) -> &'static str {
@@ -217,6 +231,48 @@ impl Jobs {
         Ok(Page { items, next: page.next.map(|sort| sort.trim_start_matches(keys::JOB).to_owned()) })
     }
 
+    /// The jobs of all projects of the last months, newest first, or of one; for platform admins. A page may be short and
+    /// have a next one.
+    pub async fn list_all(
+        &self,
+        caller: &Caller,
+        state: Option<JobState>,
+        project: Option<&str>,
+        query: &PageQuery,
+    ) -> Result<Page<Job>> {
+        usage::require_admin(caller)?;
+        let wanted = match project {
+            Some(raw) => Some(self.core.named_project(raw).await?.ok_or(Error::NotFound("project"))?),
+            None => None,
+        };
+        let mut after = query.after("", crate::ids::is_ulid)?;
+        let (mut items, mut looked) = (Vec::new(), 0);
+        loop {
+            let (partition, limit) = (keys::JOBS.into(), query.limit());
+            let range = RangeQuery { partition, prefix: String::new(), after: after.take(), descending: true, limit };
+            let page = self.core.ports.records.query(range).await?;
+            for listed in page.records {
+                looked += 1;
+                let id = listed.key.sort;
+                let of = ProjectId::parse(listed.value["project"].as_str().unwrap_or_default());
+                if let (Ok(of), Ok(job)) = (of, JobId::parse(id.as_str()))
+                    && wanted.as_ref().is_none_or(|wanted| *wanted == of)
+                    && let Some(stored) = self.core.read::<JobRecord>(&keys::job(&of, &job)).await?
+                    && state.is_none_or(|state| stored.value.state == state)
+                {
+                    items.push(stored.value.view());
+                }
+                if items.len() == limit || looked >= SCANNED_MAX {
+                    return Ok(Page { items, next: Some(id) });
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(Page { items, next: None }),
+            }
+        }
+    }
+
     /// Asks for the end of a job. One that waits is cancelled at once; one that runs is told, and its worker ends it.
     /// A job with a final state keeps it.
     pub async fn cancel(&self, caller: &Caller, project: &str, job: &str) -> Result<Job> {
@@ -268,6 +324,12 @@ impl Jobs {
         let mut writes = vec![
             Write::put(keys::job(project, &id), json!(record), Expect::Absent),
             Write::put(keys::open_job(&id), open, Expect::Absent),
+            Write::Put {
+                key: keys::listed_job(&id),
+                value: json!({ "project": project }),
+                expect: Expect::Absent,
+                expires: Some(now.plus(LISTED_LIFE)),
+            },
         ];
         writes.extend(also);
         let event = NewEvent::new("job.created", record.resource(), record.summary());
@@ -287,7 +349,7 @@ impl Jobs {
     }
 
     async fn refuse_too_many(&self, project: &ProjectId) -> Result<()> {
-        let most = self.core.quotas.open_jobs_per_project;
+        let most = usage::open_jobs_allowed(&self.core, project).await?;
         let mut open = 0;
         let mut after = None;
         loop {
@@ -348,6 +410,9 @@ impl Jobs {
             let Some(event) = change(&mut record, self.core.ports.clock.now()) else { return Ok(record.view()) };
             let mut writes = vec![Write::put(keys::job(project, job), json!(record), Expect::At(stored.version))];
             writes.extend(record.index_writes(was_open));
+            if was_open && record.state.is_final() {
+                writes.push(usage::job_write(&self.core, &record).await?);
+            }
             match self.core.journal.commit(project, author, &[event], writes).await {
                 Err(error) if error.is_condition_failed() => {}
                 Err(error) => return Err(error.into()),

@@ -10,7 +10,7 @@ use super::{
     ATTEMPTS_MAX, Job, JobRecord, JobState, Jobs, LEASE, LOG_RETENTION_DAYS, Progress, RESULT_BYTES_MAX, log_group,
 };
 use crate::events::NewEvent;
-use crate::{Error, JobId, LeaseId, Result, keys};
+use crate::{Error, JobId, LeaseId, Result, keys, usage};
 
 /// Bytes that CloudWatch counts for an event on top of its message.
 const LOG_EVENT_OVERHEAD: usize = 26;
@@ -229,7 +229,10 @@ impl Jobs {
             }
             apply(&mut record, outcome.clone(), self.core.ports.clock.now());
             let author = record.author.clone();
+            let counted = usage::job_write(&self.core, &record).await?;
             let mut writes = record.index_writes(true);
+            let counter = counted.key().to_string();
+            writes.push(counted);
             writes.push(Write::put(keys::job(&lease.project, &lease.job), json!(record), Expect::At(stored.version)));
             let mut told = events.clone();
             told.push(NewEvent::new("job.updated", record.resource(), record.summary()));
@@ -238,7 +241,7 @@ impl Jobs {
             }
             let own = keys::job(&lease.project, &lease.job).to_string();
             match self.core.journal.commit(&lease.project, &author, &told, writes).await {
-                Err(cloud::Error::ConditionFailed { key, .. }) if key == own => {}
+                Err(cloud::Error::ConditionFailed { key, .. }) if key == own || key == counter => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => return Ok(record.view()),
             }
