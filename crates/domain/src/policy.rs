@@ -23,13 +23,19 @@ pub(crate) struct ProjectPolicy {
     role: Option<Role>,
     /// Records that go with the change, with the versions that they must have.
     also: Vec<Write>,
+    /// The project may store nothing more.
+    full: bool,
 }
 
 impl ProjectPolicy {
     pub async fn new(core: &Arc<Core>, caller: &Caller, project: &Project, also: Vec<Write>) -> Result<Self> {
         let role = core.identity.members().role_of(&project.id, &caller.principal.account).await;
         let role = role.map_err(|e| Error::identity(e, "project"))?;
-        Ok(Self { core: Arc::clone(core), caller: caller.clone(), project: project.clone(), role, also })
+        let full = match crate::usage::refuse_full(core, &project.id, 1).await {
+            Err(Error::Quota(_)) => true,
+            other => other.map(|()| false)?,
+        };
+        Ok(Self { core: Arc::clone(core), caller: caller.clone(), project: project.clone(), role, also, full })
     }
 
     fn may_write_protected(&self) -> bool {
@@ -40,15 +46,8 @@ impl ProjectPolicy {
 #[async_trait::async_trait]
 impl RefPolicy for ProjectPolicy {
     async fn check(&self, change: &RefChange) -> Result<(), String> {
-        if change.kind != RefChangeKind::Delete {
-            match crate::usage::refuse_full(&self.core, &self.project.id, 1).await {
-                Ok(()) => {}
-                Err(Error::Quota(_)) => return Err("the project's storage is used up".into()),
-                Err(error) => {
-                    tracing::warn!(project = %self.project.id, %error, "what the project stores is not known");
-                    return Err("what the project stores cannot be looked up now; try again".into());
-                }
-            }
+        if self.full && change.kind != RefChangeKind::Delete {
+            return Err("the project's storage is used up".into());
         }
         let Some(branch) = change.name.branch() else { return Ok(()) };
         let default = branch == self.project.default_branch;

@@ -78,7 +78,7 @@ async fn a_commit_takes_its_drafts_and_tells_or_nothing_happens() {
             expected_head: Some(first.clone()),
             message: "both".into(),
             drafts: vec!["a.txt".into(), "b/c.txt".into(), "README.md".into()],
-            changes: Vec::new(),
+            ..NewCommit::default()
         };
         let made = at.strike(at.shaky.commits.create(&caller, slug, new.clone())).await;
         if made.is_none() {
