@@ -192,6 +192,8 @@ async fn everyone(world: &World, who: &Caller, path: Option<&str>, limit: usize)
 #[tokio::test]
 async fn members_who_write_see_what_colleagues_have_and_viewers_do_not() {
     let (world, ada, project) = shop().await;
+    // Whose account is later is listed later.
+    world.clock.advance(std::time::Duration::from_millis(1));
     let dev = world.member(&ada, &project, "dev", identity::Role::Developer).await;
     let eve = world.member(&ada, &project, "eve", identity::Role::Viewer).await;
     for path in ["a.txt", "b.txt"] {
@@ -299,6 +301,7 @@ async fn a_commit_takes_the_chosen_drafts_and_leaves_the_others() {
         message: "one\r\ntwo".into(),
         drafts: vec!["all.bin".into()],
         changes: vec![Change::Delete { path: "README.md".into() }],
+        ..Default::default()
     };
     let made = world.domain.commits.create(&ada, "shop", new).await.unwrap();
     assert_eq!(made.message, "one\ntwo\n");
@@ -406,6 +409,7 @@ async fn file_033_034_a_symlink_reads_as_its_text_and_nothing_is_written_through
             mode: Some(git_store::FileMode::Symlink),
         }],
         push_id: "link".into(),
+        amend: false,
     };
     let repository = git_store::RepositoryId::parse(project.id.as_str()).unwrap();
     world.git.commit_files(&repository, link, &Unruled).await.unwrap();
