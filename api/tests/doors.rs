@@ -136,6 +136,7 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("get_project", Projects, read),
         ("update_project", Projects, Member("", r#"{"name":"x"}"#)),
         ("delete_project", Projects, read),
+        ("create_import", Projects, Member("", r#"{"url":"https://example.com/x.git"}"#)),
         ("list_members", Projects, read),
         ("add_member", Projects, Member("", r#"{"email":"x@example.com","role":"viewer"}"#)),
         ("set_member", Projects, Member("", r#"{"role":"viewer"}"#)),

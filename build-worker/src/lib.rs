@@ -11,6 +11,7 @@ pub mod build;
 mod building;
 mod deploying;
 mod fences;
+mod importing;
 mod log;
 pub mod mask;
 mod smudge;
@@ -18,4 +19,5 @@ mod source;
 mod worker;
 
 pub use access::{ACCESS, BUILD_ACCESS};
+pub use importing::ImportSettings;
 pub use worker::{Stop, Worker, handle};

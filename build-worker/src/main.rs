@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use build_worker::Worker;
 use build_worker::apart::{self, AnswerStream, BuildFunctions, BuiltApart};
 use build_worker::build::{Build, Family};
+use build_worker::{ImportSettings, Worker};
 use cloud::{Grants, Ports};
 use cloud_aws::{Aws, PortsSettings};
 use domain::StarterSource;
@@ -60,7 +60,13 @@ async fn work(config: Config) -> Result<(), Error> {
     let grants = Grants::only(build_worker::ACCESS);
     let builder = builder(&aws, &config, &ports.limited_to(grants));
     let app = App::assemble(config, ports, places, grants)?;
-    let worker = &Worker { domain: app.domain, builder, work: PathBuf::from("/tmp"), job_max: JOB_MAX };
+    let worker = &Worker {
+        domain: app.domain,
+        builder,
+        work: PathBuf::from("/tmp"),
+        job_max: JOB_MAX,
+        imports: ImportSettings::default(),
+    };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         Ok::<_, Error>(build_worker::handle(worker, event.payload).await)
     }))

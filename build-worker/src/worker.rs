@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::build::{Build, Output, cache};
+use crate::importing::ImportSettings;
 use crate::log::JobLog;
-use crate::{building, deploying};
+use crate::{building, deploying, importing};
 
 /// What the worker works with.
 pub struct Worker {
@@ -26,6 +27,8 @@ pub struct Worker {
     pub work: PathBuf,
     /// Longest run of one job; shorter than the function's own timeout.
     pub job_max: Duration,
+    /// Where imports may come from.
+    pub imports: ImportSettings,
 }
 
 /// Why a job's own work stopped.
@@ -52,6 +55,8 @@ pub(crate) struct Run<'a> {
     pub worker: &'a Worker,
     pub job: &'a Job,
     pub lease: &'a Lease,
+    /// From the job's message.
+    pub key: Option<&'a str>,
     pub output: Output,
     /// The change of a stack that this run follows, once there is one.
     pub applying: Mutex<Option<Applying>>,
@@ -148,22 +153,24 @@ impl Worker {
 
     async fn take(&self, message: &JobMessage) -> domain::Result<()> {
         match self.domain.jobs.start(&message.project, &message.job).await {
-            Ok(Started::Run(job, lease)) => self.measured(&job, &lease, &message.correlation_id).await,
+            Ok(Started::Run(job, lease)) => self.measured(&job, &lease, message).await,
             // Delivered twice, cancelled before it began, or at another worker.
-            Ok(Started::Finished(_) | Started::Busy) => Ok(()),
+            Ok(Started::Finished(job)) => self.forget(&job).await,
+            Ok(Started::Busy) => Ok(()),
             Err(domain::Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     /// Runs a job, and writes how it went.
-    async fn measured(&self, job: &Job, lease: &Lease, correlation_id: &str) -> domain::Result<()> {
+    async fn measured(&self, job: &Job, lease: &Lease, message: &JobMessage) -> domain::Result<()> {
+        let correlation_id = message.correlation_id.as_str();
         let kind = job.kind.as_str();
         let waited = job.started.filter(|_| lease.attempt == 1).map(|started| started.since(job.created));
         let waited = waited.map(|waited| u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
         metrics::begun(kind, waited, correlation_id);
         let from = tokio::time::Instant::now();
-        let ended = self.run(job, lease).await;
+        let ended = self.run(job, lease, message.key.as_deref()).await;
         let ms = u64::try_from(from.elapsed().as_millis()).unwrap_or(u64::MAX);
         let state = self.domain.jobs.find(&job.project, &job.id).await.map(|job| job.state);
         let outcome = match state {
@@ -176,13 +183,13 @@ impl Worker {
     }
 
     /// Runs a job under its lease, and ends it.
-    async fn run(&self, job: &Job, lease: &Lease) -> domain::Result<()> {
+    async fn run(&self, job: &Job, lease: &Lease, key: Option<&str>) -> domain::Result<()> {
         tracing::info!(project = %job.project, kind = job.kind.as_str(), attempt = lease.attempt, "job begins");
         let cancel = CancellationToken::new();
         let mask = self.builder.as_ref().map(|builder| builder.mask()).unwrap_or_default();
         let (log, lines) = JobLog::start(self.domain.clone(), lease.clone(), mask);
         let output = Output { lines, stop: cancel.clone() };
-        let run = Run { worker: self, job, lease, output, applying: Mutex::new(None) };
+        let run = Run { worker: self, job, lease, key, output, applying: Mutex::new(None) };
         let (ended, dropped) = tokio::select! {
             // Boxed: a deploy is a deep future.
             ended = Box::pin(self.work(&run)) => (ended, false),
@@ -199,7 +206,20 @@ impl Worker {
         }
         drop(run);
         log.finish().await;
-        self.end(lease, ended).await
+        self.end(lease, ended).await?;
+        if job.kind != JobKind::Import {
+            return Ok(());
+        }
+        let job = self.domain.jobs.find(&job.project, &job.id).await?;
+        if job.state.is_final() { self.forget(&job).await } else { Ok(()) }
+    }
+
+    /// Removes what a job was trusted with, once it has ended.
+    async fn forget(&self, job: &Job) -> domain::Result<()> {
+        match job.kind {
+            JobKind::Import => self.domain.imports.forget(&job.project, &job.id).await,
+            _ => Ok(()),
+        }
     }
 
     async fn work(&self, run: &Run<'_>) -> Ended {
@@ -216,6 +236,7 @@ impl Worker {
         }
         let outcome = match &run.job.kind {
             JobKind::Deploy { environment, what } => deploying::deploy(run, environment, what).await,
+            JobKind::Import => importing::import(run).await.map(Some),
             _ => building::build(run).await.map(Some),
         };
         match outcome {

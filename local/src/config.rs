@@ -1,6 +1,7 @@
 //! The command line of `workroom`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use identity::OldTokens;
@@ -20,6 +21,8 @@ usage: workroom [OPTIONS]
   --region NAME       the region that ARNs name (default: eu-central-1)
   --rotate-keys       make a new key for access tokens at this start; older tokens are valid until they expire
   --revoke-keys       the same, and older tokens end at once
+  --allow-import-from ADDRESS   an address that is not public and that imports may come from all the same; may be repeated
+  --import-ca FILE    certificates (PEM) that imports trust besides the system's
   --log LEVEL         off, error, warn, info, debug or trace (default: warn)
 ";
 
@@ -37,6 +40,9 @@ pub struct Config {
     pub region: String,
     /// Make a new key for access tokens, and what becomes of tokens of older ones.
     pub rotate_keys: Option<OldTokens>,
+    /// Where imports may come from besides the internet.
+    pub allow_import_from: Vec<IpAddr>,
+    pub import_ca: Option<PathBuf>,
     pub log: LevelFilter,
     /// Where interpreters are looked for.
     pub search_path: String,
@@ -84,6 +90,8 @@ impl Config {
             emulator: None,
             region: "eu-central-1".into(),
             rotate_keys: None,
+            allow_import_from: Vec::new(),
+            import_ca: None,
             log: LevelFilter::WARN,
             search_path: variable("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             registries: REGISTRIES.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect(),
@@ -113,6 +121,14 @@ impl Config {
                 "--dynamodb" => config.dynamodb = next()?.into(),
                 "--emulator" => config.emulator = Some(next()?),
                 "--region" => config.region = next()?,
+                "--allow-import-from" => {
+                    let raw = next()?;
+                    let address = raw.parse();
+                    config
+                        .allow_import_from
+                        .push(address.map_err(|_| UsageError(format!("{name} is an IP address, not `{raw}`")))?);
+                }
+                "--import-ca" => config.import_ca = Some(next()?.into()),
                 "--rotate-keys" if inline.is_none() => {
                     config.rotate_keys = config.rotate_keys.or(Some(OldTokens::Expire))
                 }
@@ -175,6 +191,7 @@ mod tests {
             (&["--data="], "--data needs a value"),
             (&["--dta", "x"], "--dta"),
             (&["--log", "loud"], "--log"),
+            (&["--allow-import-from", "localhost"], "--allow-import-from"),
             (&["--revoke-keys=no"], "--revoke-keys"),
         ] {
             let error = read(arguments).unwrap_err().to_string();

@@ -1,7 +1,8 @@
 //! Projects, and the starters that they begin from.
 
 use axum::extract::State;
-use domain::{NewProject, Project, ProjectUpdate};
+use cloud::Secret;
+use domain::{NewImport, NewProject, Project, ProjectUpdate};
 use function::{Accepted, App, Caller, Created, IfMatch, Json, PageParams, PageView, Path, Problem, Query, Tagged};
 use identity::Role;
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,11 @@ use super::jobs::{JobView, accepted};
 use crate::wire::{ProjectPath, Refusals};
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_starters)).routes(routes!(create_project, list_projects)).routes(routes!(
-        get_project,
-        update_project,
-        delete_project
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(list_starters))
+        .routes(routes!(create_project, list_projects))
+        .routes(routes!(create_import))
+        .routes(routes!(get_project, update_project, delete_project))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -40,8 +41,28 @@ struct CreateProject {
     description: Option<String>,
     /// A name from `/starters`; the repository is empty when absent.
     starter: Option<String>,
-    /// `main` when absent.
+    /// `main` when absent; an import brings its own.
     default_branch: Option<String>,
+    /// Fills the repository from elsewhere, by a job.
+    import: Option<ImportBody>,
+}
+
+/// Where a repository is to come from.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ImportBody {
+    /// `https://host/path.git`.
+    url: String,
+    /// `git` when absent.
+    username: Option<String>,
+    /// A password or token of the source; kept sealed until the job ends, and no longer.
+    password: Option<String>,
+}
+
+impl From<ImportBody> for NewImport {
+    fn from(ImportBody { url, username, password }: ImportBody) -> Self {
+        Self { url, username, password: password.map(Secret::new) }
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -82,6 +103,12 @@ struct ProjectView {
     created_by: String,
     /// Clone from here, below the platform's address.
     git_path: String,
+    /// Where its repository was to come from, without a credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import_url: Option<String>,
+    /// The job that brings it: its state says how far that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import_job: Option<String>,
     /// In lists: the caller's role.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
@@ -100,6 +127,8 @@ impl ProjectView {
             protected_environments: project.protected_environments.iter().map(ToString::to_string).collect(),
             created: project.created.0,
             created_by: project.created_by,
+            import_job: project.import.as_ref().map(|import| import.job.to_string()),
+            import_url: project.import.map(|import| import.url),
             role: role.map(|role| role.to_string()),
         }
     }
@@ -129,9 +158,25 @@ async fn create_project(
         starter: body.starter,
         default_branch: body.default_branch,
     };
-    let project = app.domain.projects.create(&caller, new).await?;
+    let project = match body.import {
+        Some(import) => app.domain.imports.create_project(&caller, new, import.into()).await?.0,
+        None => app.domain.projects.create(&caller, new).await?,
+    };
     let (location, etag) = (format!("/projects/{}", project.slug), project.etag.clone());
     Ok(Created { location, etag: Some(etag), body: ProjectView::of(project, Some(Role::Owner)) })
+}
+
+/// Fills the empty repository of a project from elsewhere: for the first time, or again after it failed.
+#[utoipa::path(post, path = "/projects/{project}/imports", operation_id = "create_import", tag = "projects",
+    params(ProjectPath), request_body = ImportBody, responses((status = 202, body = JobView), Refusals))]
+async fn create_import(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    Json(body): Json<ImportBody>,
+) -> Result<Accepted<JobView>, Problem> {
+    let job = app.domain.imports.start(&caller, &at.project, body.into()).await?;
+    Ok(accepted(&at.project, job))
 }
 
 /// Lists the projects that the caller is a member of, or all of them. A page of a search may be short and have a next one.

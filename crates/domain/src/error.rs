@@ -55,6 +55,8 @@ pub enum InvalidCode {
     Ref,
     /// `template-rejected`
     Template,
+    /// `url-not-allowed`
+    UrlNotAllowed,
     /// `invalid-cursor`; a caller is told `validation` with status 400, as of any request that cannot be read
     Cursor,
 }
@@ -66,6 +68,7 @@ impl InvalidCode {
             Self::Path => "invalid-path",
             Self::Ref => "invalid-ref",
             Self::Template => "template-rejected",
+            Self::UrlNotAllowed => "url-not-allowed",
             Self::Cursor => "invalid-cursor",
         }
     }

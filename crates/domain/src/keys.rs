@@ -12,6 +12,7 @@
 //! | `projects` | `{project}` | every project |
 //! | `jobs` | `{job}` | every job of the last months |
 //! | `audit#{month}` | `{ulid}` | the audit entries of all projects |
+//! | `project#{id}` | `import-secret#{job}` | the sealed credential of an import under way |
 //! | `slug#{slug}` | `slug` | slug -> project |
 //! | `targets` | `target#{name}` | deploy targets |
 //! | `target-uses` | `{name}` | the environments that are bound to a target |
@@ -159,6 +160,10 @@ pub fn file_path(project: &ProjectId, path: &str) -> RecordKey {
 
 pub fn file_usage(project: &ProjectId) -> RecordKey {
     within(project, "file-usage")
+}
+
+pub fn import_secret(project: &ProjectId, job: &JobId) -> RecordKey {
+    within(project, format!("import-secret#{job}"))
 }
 
 pub fn lfs_object(project: &ProjectId, oid: &Sha256Digest) -> RecordKey {

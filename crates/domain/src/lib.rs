@@ -22,6 +22,7 @@ mod events;
 mod expected;
 mod files;
 mod ids;
+mod imports;
 mod jobs;
 mod keys;
 mod lfs;
@@ -61,6 +62,9 @@ pub use events::{Author, EventEnvelope, Events, NewEvent};
 pub use expected::Expected;
 pub use files::{Files, NewUpload, PartDigest, PartPlan, PartStatus, StoredFile, Upload, UploadState, UploadStatus};
 pub use ids::{EnvironmentName, FileId, JobId, LeaseId, LockId, ReleaseId, Slug, TargetName};
+pub use imports::{
+    ImportCredential, ImportTask, Imports, NewImport, ProjectImport, check_import_url, is_public, parse_import_url,
+};
 pub use jobs::{
     ATTEMPTS_MAX, DeploySource, HEARTBEAT, Job, JobKind, JobMessage, JobState, Jobs, LEASE, Lease, LeaseState, Outcome,
     Progress, RESULT_BYTES_MAX, STACK_JOB_LIFE, Started, Swept, log_group,
@@ -100,6 +104,7 @@ pub struct Domain {
     pub targets: Targets,
     pub files: Files,
     pub lfs: Lfs,
+    pub imports: Imports,
     pub logs: Logs,
     pub starters: Starters,
     pub connections: Connections,
@@ -129,6 +134,7 @@ impl Domain {
             targets: Targets::new(core.clone()),
             files: Files::new(core.clone()),
             lfs: Lfs::new(core.clone()),
+            imports: Imports::new(core.clone()),
             logs: Logs::new(core.clone()),
             starters: Starters::new(core.clone()),
             connections: Connections::new(core.clone()),
@@ -162,7 +168,7 @@ impl Domain {
     /// that need a builder: the worker runs and finishes them.
     pub async fn perform(&self, job: &Job, lease: &Lease) -> Option<Result<Job>> {
         match &job.kind {
-            JobKind::Build | JobKind::Deploy { .. } => None,
+            JobKind::Build | JobKind::Import | JobKind::Deploy { .. } => None,
             JobKind::Remove { environment } => Some(self.environments.take_down(lease, environment).await),
             JobKind::Purge => Some(match self.projects.purge(&lease.project).await {
                 Ok(()) => self.jobs.finish(lease, Outcome::Succeeded { result: serde_json::json!({}) }).await,

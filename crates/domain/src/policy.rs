@@ -68,12 +68,11 @@ impl RefPolicy for ProjectPolicy {
         for write in &self.also {
             self.check_fresh(write).await?;
         }
-        let refs: Vec<Value> = changes.iter().take(REFS_TOLD_MAX).map(told).collect();
         let resource = match changes {
             [one] => one.name.to_string(),
             _ => format!("repository/{}", self.project.id),
         };
-        let event = NewEvent::new("git.pushed", resource, json!({ "refs": refs, "count": changes.len() }));
+        let event = NewEvent::new("git.pushed", resource, told_of(changes));
         let mut writes = self.core.journal.along(&self.project.id, &Author::of(&self.caller), &[event]).await?;
         writes.extend(self.also.iter().cloned());
         Ok(writes)
@@ -91,6 +90,12 @@ impl ProjectPolicy {
         }
         Ok(())
     }
+}
+
+/// What an event tells of a push.
+pub(crate) fn told_of(changes: &[RefChange]) -> Value {
+    let refs: Vec<Value> = changes.iter().take(REFS_TOLD_MAX).map(told).collect();
+    json!({ "refs": refs, "count": changes.len() })
 }
 
 fn told(change: &RefChange) -> Value {

@@ -11,7 +11,9 @@ use serde_json::json;
 use crate::core::Core;
 use crate::events::NewEvent;
 use crate::jobs::{JobKind, Jobs, NewJob};
-use crate::{Caller, EnvironmentName, Error, Expected, Job, Page, PageQuery, Result, Slug, keys, starters, usage};
+use crate::{
+    Caller, EnvironmentName, Error, Expected, Job, Page, PageQuery, ProjectImport, Result, Slug, keys, starters, usage,
+};
 
 const NAME_CHARS_MAX: usize = 100;
 const DESCRIPTION_CHARS_MAX: usize = 1_000;
@@ -35,6 +37,8 @@ pub struct Project {
     pub created: Millis,
     pub created_by: String,
     pub etag: String,
+    /// Where its repository was to come from, and the job that brings it.
+    pub import: Option<ProjectImport>,
 }
 
 impl Project {
@@ -62,6 +66,8 @@ pub(crate) struct ProjectRecord {
     pub created_by: String,
     /// Nobody sees it any more; its slug is free once the purge is through.
     pub deleted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ProjectImport>,
 }
 
 impl ProjectRecord {
@@ -77,6 +83,7 @@ impl ProjectRecord {
             created: self.created,
             created_by: self.created_by,
             etag: etag(version),
+            import: self.import,
         }
     }
 }
@@ -200,6 +207,7 @@ impl Projects {
             created: self.core.ports.clock.now(),
             created_by: caller.principal.account.to_string(),
             deleted: false,
+            import: None,
         })
     }
 

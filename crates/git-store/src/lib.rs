@@ -12,6 +12,7 @@
 mod bitmap;
 mod cache;
 mod changes;
+mod client;
 mod compact;
 mod edit;
 mod error;
@@ -45,6 +46,7 @@ mod shallow;
 mod store;
 mod walk;
 
+pub use client::{Remote, RemoteRef, RemoteRefs, Tell};
 pub use compact::Compacted;
 pub use error::{Error, Result};
 pub use merge::{

@@ -43,6 +43,17 @@ pub(crate) enum Verdict {
     Refused(String),
 }
 
+impl Verdict {
+    /// Whether the ref is refused for a reason of its own, and not because another is.
+    pub(crate) fn is_own_refusal(&self) -> bool {
+        match self {
+            Self::Done => false,
+            Self::Refused(reason) => !reason.starts_with("atomic"),
+            Self::Moved(_) | Self::InTheWay(_) => true,
+        }
+    }
+}
+
 /// What the objects say about an update; it holds for as long as the objects are there.
 struct Inspected {
     kind: RefChangeKind,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use build_worker::Worker;
 use build_worker::build::{self, Build, Builder, BuilderSettings};
+use build_worker::{ImportSettings, Worker};
 use cloud::{Blobs, Clock, Entropy, Grants, Logs, Ports, StackName, Stacks, SystemClock, SystemEntropy};
 use cloud_local::access_keys::{AccessKeys, AccessKeysSettings, Scope};
 use cloud_local::wire::{self, DynamoDb, DynamoDbSettings, Emulator, WireSettings};
@@ -347,6 +347,10 @@ impl Ground {
             builder,
             work: self.work("builds"),
             job_max: timeout.saturating_sub(JOB_MARGIN),
+            imports: ImportSettings {
+                allowed: self.config.allow_import_from.clone(),
+                authorities: self.config.import_ca.clone(),
+            },
         })
     }
 

@@ -11,7 +11,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Expect, Millis, RangeQuery, SendMessage, Write};
+use cloud::{Expect, Millis, RangeQuery, Secret, SendMessage, Write};
 use identity::{Permission, ProjectId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -54,6 +54,8 @@ pub enum JobKind {
     Deploy { environment: EnvironmentName, what: DeploySource },
     /// Removes an environment with everything it holds.
     Remove { environment: EnvironmentName },
+    /// Brings the repository of the project from elsewhere.
+    Import,
     /// Removes what a deleted project leaves behind.
     Purge,
 }
@@ -64,6 +66,7 @@ impl JobKind {
             Self::Build => "build",
             Self::Deploy { .. } => "deploy",
             Self::Remove { .. } => "remove",
+            Self::Import => "import",
             Self::Purge => "purge",
         }
     }
@@ -72,14 +75,14 @@ impl JobKind {
     pub fn life(&self) -> Duration {
         match self {
             Self::Deploy { .. } | Self::Remove { .. } => STACK_JOB_LIFE,
-            Self::Build | Self::Purge => JOB_LIFE,
+            Self::Build | Self::Import | Self::Purge => JOB_LIFE,
         }
     }
 
     pub fn environment(&self) -> Option<&EnvironmentName> {
         match self {
             Self::Deploy { environment, .. } | Self::Remove { environment } => Some(environment),
-            Self::Build | Self::Purge => None,
+            Self::Build | Self::Import | Self::Purge => None,
         }
     }
 }
@@ -296,6 +299,11 @@ impl Jobs {
         .await
     }
 
+    /// Who asked for a job.
+    pub(crate) async fn author(&self, project: &ProjectId, job: &JobId) -> Result<Author> {
+        Ok(self.stored(project, job).await?.value.author)
+    }
+
     /// For the platform itself: a job by its id.
     pub async fn find(&self, project: &ProjectId, job: &JobId) -> Result<Job> {
         self.stored(project, job).await.map(|stored| stored.value.view())
@@ -313,6 +321,18 @@ impl Jobs {
         project: &ProjectId,
         new: NewJob,
         also: Vec<Write>,
+    ) -> Result<Job> {
+        self.create_with_key(caller, project, new, also, None).await
+    }
+
+    /// As `create`, with a key that only the job's message carries.
+    pub(crate) async fn create_with_key(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        new: NewJob,
+        also: Vec<Write>,
+        key: Option<Secret>,
     ) -> Result<Job> {
         if new.kind != JobKind::Purge {
             self.refuse_too_many(project).await?;
@@ -338,7 +358,7 @@ impl Jobs {
             true => Error::conflict("Something else changed this at the same moment; look again."),
             false => error.into(),
         })?;
-        if let Err(error) = self.ensure_sent(project, &id).await {
+        if let Err(error) = self.send_once(project, &id, key).await {
             tracing::warn!(job = %id, %error, "the job's message will be sent later");
         }
         Ok(record.view())
@@ -372,11 +392,15 @@ impl Jobs {
 
     /// Sends the message of a job that nobody has been told about; does nothing for any other.
     pub async fn ensure_sent(&self, project: &ProjectId, job: &JobId) -> Result<()> {
+        self.send_once(project, job, None).await
+    }
+
+    async fn send_once(&self, project: &ProjectId, job: &JobId, key: Option<Secret>) -> Result<()> {
         let stored = self.stored(project, job).await?;
         if stored.value.sent.is_some() || stored.value.state != JobState::Queued {
             return Ok(());
         }
-        self.send(project, job, &stored.value.author).await?;
+        self.send(project, job, &stored.value.author, key).await?;
         let mut record = stored.value;
         record.sent = Some(self.core.ports.clock.now());
         let write = Write::put(keys::job(project, job), json!(record), Expect::At(stored.version));
@@ -387,9 +411,10 @@ impl Jobs {
         }
     }
 
-    async fn send(&self, project: &ProjectId, job: &JobId, author: &Author) -> Result<()> {
+    async fn send(&self, project: &ProjectId, job: &JobId, author: &Author, key: Option<Secret>) -> Result<()> {
+        let key = key.map(|key| key.expose().to_owned());
         let correlation_id = author.correlation_id.clone();
-        let body = JobMessage { project: project.clone(), job: job.clone(), correlation_id };
+        let body = JobMessage { project: project.clone(), job: job.clone(), correlation_id, key };
         let body = serde_json::to_string(&body).map_err(|e| Error::internal("writing a job message", e))?;
         self.core.ports.jobs_queue.send(SendMessage { body, delay: Duration::ZERO }).await?;
         Ok(())
@@ -427,13 +452,16 @@ impl Jobs {
 const CHANGE_ATTEMPTS: usize = 20;
 
 /// The body of a message in the job queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobMessage {
     pub project: ProjectId,
     pub job: JobId,
     /// Of the request that asked for the job; empty where it is not known.
     #[serde(default)]
     pub correlation_id: String,
+    /// What opens the sealed record that belongs to the job, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The log group of a project's jobs; each job is a stream in it.

@@ -71,7 +71,7 @@ impl Jobs {
             self.end_overdue(open, &record).await?;
             swept.ended += 1;
         } else if is_unattended(&record, now) {
-            self.send(&open.project, &open.job, &record.author).await?;
+            self.send(&open.project, &open.job, &record.author, None).await?;
             self.mark_sent(open).await?;
             swept.sent += 1;
         }

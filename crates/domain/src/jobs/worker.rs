@@ -138,7 +138,7 @@ impl Jobs {
             return Ok(());
         }
         let author = self.stored(&lease.project, &lease.job).await?.value.author;
-        self.send(&lease.project, &lease.job, &author).await
+        self.send(&lease.project, &lease.job, &author, None).await
     }
 
     /// Changes what only workers care about, without an event, as long as the lease is held; whether it was.

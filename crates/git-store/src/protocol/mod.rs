@@ -8,11 +8,12 @@ mod gzip;
 mod keep_alive;
 mod listing;
 mod negotiate;
-mod pktline;
+pub(crate) mod pktline;
 mod receive;
 mod report;
 mod request;
 mod upload;
 
-pub(crate) use advertise::advertise;
+pub(crate) use advertise::{AGENT, advertise};
 pub(crate) use gzip::gunzip;
+pub(crate) use receive::check_head;

@@ -98,6 +98,10 @@ pub(crate) fn line(out: &mut Vec<u8>, text: &str) {
     data(out, format!("{text}\n").as_bytes());
 }
 
+pub(crate) fn delimiter(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0001");
+}
+
 pub(crate) fn flush(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0000");
 }

@@ -161,7 +161,7 @@ fn failure() -> Bytes {
 }
 
 /// Refuses what is no pack, or declares too much, as soon as its first bytes are here.
-fn check_head(head: &[u8]) -> Result<()> {
+pub(crate) fn check_head(head: &[u8]) -> Result<()> {
     if !b"PACK".starts_with(&head[..head.len().min(4)]) {
         return Err(Error::Unpack("what was sent is no pack".into()));
     }
