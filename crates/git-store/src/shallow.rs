@@ -95,7 +95,8 @@ fn by_depth(
             continue;
         }
         let parents = objects.commit_links(&oid)?.parents;
-        let is_edge = at >= depth && !parents.is_empty();
+        // As git does it, also where history begins.
+        let is_edge = at >= depth;
         within.insert(oid, is_edge);
         if !is_edge {
             queue.extend(parents.into_iter().map(|parent| (parent, at + 1)));

@@ -40,8 +40,10 @@ impl Both {
         for side in SIDES {
             std::fs::create_dir_all(machine.path(side)).unwrap();
         }
-        let config = ["-C", "server/one.git", "config", "uploadpack.allowFilter", "true"];
-        machine.git(".", &config).await;
+        // What the store always does.
+        for key in ["allowFilter", "allowReachableSHA1InWant"] {
+            machine.git("server/one.git", &["config", &format!("uploadpack.{key}"), "true"]).await;
+        }
         Self { stock: format!("{stock}/one.git"), machine, time: 1_700_000_000 }
     }
 
@@ -134,6 +136,10 @@ async fn script(seed: u64) {
         both.run(".", &format!("clone -q URL {at}")).await;
         both.run(at, "config push.default current").await;
     }
+    both.write("a", "a.txt", "first\n");
+    both.run("a", "add -A").await;
+    both.run("a", "commit -q -m first").await;
+    both.run("a", "push -q origin HEAD:main").await;
     for n in 0..STEPS {
         step(&mut both, &mut numbers, n).await;
         both.run("a", "ls-remote --symref origin").await;
