@@ -3,13 +3,17 @@
 //! `cargo xtask test-aws` runs them, with the folder of the packages in `WORKROOM_TEST_PACKAGES`.
 #![allow(clippy::unwrap_used)]
 
-use std::net::TcpListener;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const STARTUP: Duration = Duration::from_secs(10);
 const NO_EVENTS: [&str; 3] = ["", "not json", "{\"a\":"];
@@ -40,8 +44,12 @@ fn emulator() -> PathBuf {
 }
 
 impl Function {
-    #[allow(clippy::disallowed_methods, reason = "the test command says where the packages are")]
     fn start(name: &str, area: &str, mode: &str) -> Self {
+        Self::start_with(name, &[("AREA", area), ("RESPONSE_TRANSFER_MODE", mode)], "10", &[])
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the test command says where the packages are")]
+    fn start_with(name: &str, own: &[(&str, &str)], timeout: &str, args: &[&str]) -> Self {
         let packages = std::env::var_os("WORKROOM_TEST_PACKAGES").expect("`cargo xtask test-aws` runs this");
         let program = PathBuf::from(packages).join(name).join("bootstrap");
         let (address, runtime) = (free_address(), free_address());
@@ -49,9 +57,11 @@ impl Function {
         let emulator = Command::new(emulator())
             .args(["--runtime-interface-emulator-address", &address, "--runtime-api-address", &runtime])
             .arg(program)
+            .args(args)
             .env_clear()
             .envs([("PATH", "/usr/bin:/bin"), ("HOME", "/tmp")])
-            .envs([("AREA", area), ("RESPONSE_TRANSFER_MODE", mode), ("AWS_LAMBDA_FUNCTION_TIMEOUT", "10")])
+            .envs(own.iter().copied())
+            .env("AWS_LAMBDA_FUNCTION_TIMEOUT", timeout)
             .envs([("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")])
             .envs([("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), ("WORKROOM_ENVIRONMENT", "dev"), ("TABLE_NAME", "t")])
             .envs([("DATA_BUCKET", "b"), ("JOB_QUEUE_URL", url), ("TAIL_QUEUE_URL", url), ("LOG_LEVEL", "error")])
@@ -266,6 +276,69 @@ fn stream_record(name: &str, project: &str, number: u32, value: Option<&Value>) 
     record
 }
 
+/// What presigned addresses lead to: bodies by path, over HTTP.
+#[derive(Clone)]
+struct Shelf {
+    address: String,
+    bodies: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+}
+
+impl Shelf {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let shelf = Self { address: listener.local_addr().unwrap().to_string(), bodies: Arc::default() };
+        let own = shelf.clone();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| own.answer(stream)));
+        shelf
+    }
+
+    fn answer(&self, mut stream: TcpStream) {
+        let (mut asked, mut byte) = (Vec::new(), [0]);
+        while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+            asked.push(byte[0]);
+        }
+        let head = String::from_utf8(asked).unwrap().to_ascii_lowercase();
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        let (status, answer) = if head.starts_with("put ") {
+            self.bodies.lock().unwrap().insert(path, body);
+            (200, Vec::new())
+        } else {
+            let found = self.bodies.lock().unwrap().get(&path).cloned();
+            found.map_or((404, Vec::new()), |body| (200, body))
+        };
+        let head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+        let _ = stream.write_all(&[head.into_bytes(), answer].concat());
+    }
+
+    fn address(&self, method: &str, path: &str) -> Value {
+        json!({ "method": method, "url": format!("http://{}{path}", self.address), "headers": [], "expires": 0 })
+    }
+}
+
+/// A checkout with a function, and with pages whose build shows what it can see of its surroundings.
+fn checkout() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("src/app.py", "def handler(event, context):\n    return 1\n");
+    // The function's own process, told apart from others by its name and the command that it stands for.
+    let script = "env; for p in /proc/[0-9]*; do \
+        if [ \"$(cat $p/comm)\" = bootstrap ] && grep -q index.mjs $p/cmdline; then \
+        echo the function is here; tr '\\0' '\\n' < $p/environ; fi; done; mkdir dist; echo hello > dist/index.html";
+    write("web/package.json", &json!({ "scripts": { "build": script } }).to_string());
+    let zip = folder.path().join("source.zip");
+    let mut packed = Command::new("python3");
+    packed.current_dir(folder.path()).args(["-m", "zipfile", "-c"]).arg(&zip).args(["src", "web"]);
+    assert!(packed.status().unwrap().success());
+    std::fs::read(zip).unwrap()
+}
+
 #[test]
 #[ignore = "needs packages: `cargo xtask test-aws` runs it"]
 fn a_batch_of_the_stream_names_the_first_record_that_failed() {
@@ -300,4 +373,41 @@ fn the_schedule_is_no_batch() {
     assert_eq!(worker.ask(&tick), json!({}), "what could not be looked after is looked after at the next tick");
     assert_eq!(worker.ask(&json!({ "Records": [] })), json!({ "batchItemFailures": [] }));
     worker.survives(&tick);
+}
+
+fn the_build_function_in_a_languages_place_builds_and_shows_nobody_its_keys() {
+    let shelf = Shelf::start();
+    let source = checkout();
+    shelf.bodies.lock().unwrap().insert("/source".into(), source.clone());
+    // As Lambda starts a wrapper: with the command of the runtime that it stands for.
+    let wrapped = ["/var/lang/bin/node", "/var/runtime/index.mjs"];
+    let function = Function::start_with("build-worker", &[("AREA", "build")], "120", &wrapped);
+    let order = json!({
+        "version": 1, "project": "p", "base": "", "seconds": 100,
+        "plan": { "functions": [{ "logical_id": "F", "runtime": "python3.12", "code": { "path": "src" },
+            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+            "build": { "method": null, "properties": null, "skip": false } }], "layers": [], "front_end": true },
+        "source": { "at": shelf.address("GET", "/source"), "sha256": hex::encode(Sha256::digest(&source)) },
+        "cache": {}, "packages": [shelf.address("PUT", "/0"), shelf.address("PUT", "/1")],
+        "keeps": [], "stop": shelf.address("GET", "/stop"),
+    });
+    let answer = function.raw(&order.to_string());
+    let at = answer.windows(8).position(|part| part == [0; 8]).expect("a streamed answer has a head");
+    let said = String::from_utf8(answer[at + 8..].to_vec()).unwrap();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let packages = lines.last().unwrap()["done"]["packages"].as_array().unwrap_or_else(|| panic!("{said}")).clone();
+    let names: Vec<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["F", "site"], "{said}");
+    for package in packages {
+        let body = shelf.bodies.lock().unwrap()[&format!("/{}", package["place"])].clone();
+        assert_eq!(package["sha256"], hex::encode(Sha256::digest(&body)), "{package}");
+        assert_eq!(package["length"], body.len());
+    }
+    assert!(said.contains("CI=true") && said.contains("the function is here"), "the step looked around: {said}");
+    for secret in ["AWS_SECRET_ACCESS_KEY", "AWS_LAMBDA_RUNTIME_API=", "TABLE_NAME", "AREA="] {
+        assert!(!said.contains(secret), "a step sees {secret}: {said}");
+    }
+    // What is no order is answered, and the next one is taken.
+    let refused = function.raw("{\"version\":1}");
+    assert!(String::from_utf8_lossy(&refused).contains("cannot be read"), "{refused:?}");
 }

@@ -2,6 +2,7 @@
 //! `docs/emulators.md`; the adapters never bend to it.
 #![allow(clippy::unwrap_used)]
 
+mod builds;
 mod cable;
 mod dynamodb;
 mod dynamodb_faults;

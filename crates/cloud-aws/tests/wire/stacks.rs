@@ -1,5 +1,7 @@
 //! `Stacks` on CloudFormation and Lambda.
 
+mod ends;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

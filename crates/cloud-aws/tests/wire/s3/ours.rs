@@ -231,3 +231,16 @@ async fn parts_go_by_urls_that_our_endpoint_verifies_and_become_one_blob() {
     let whole = collect(blobs.get(&at, None).await.unwrap(), 16 << 20).await.unwrap();
     assert!(whole == bodies.concat());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presigned_upload_of_anything_is_for_one_key() {
+    let ours = Ours::start().await;
+    let (blobs, at) = (ours.blobs(), key("builds/p/j-1/node-package-0"));
+    let signed = blobs.presign_put_any(&at, MINUTE).await.unwrap();
+    let elsewhere = Presigned { url: signed.url.replace("package-0", "package-1"), ..signed.clone() };
+    assert_eq!(send(&elsewhere, &[], b"x").await, 403);
+    for body in [&b"first"[..], b"and something longer"] {
+        assert_eq!(send(&signed, &[], body).await, 200);
+        assert_eq!(&collect(blobs.get(&at, None).await.unwrap(), 100).await.unwrap()[..], body);
+    }
+}
