@@ -55,7 +55,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 /// One event of a streamed answer ("Amazon event stream encoding": prelude, headers, payload, checksums).
 fn event(kind: &str, payload: &str) -> Vec<u8> {
     let mut headers = Vec::new();
-    for (name, value) in [(":message-type", "event"), (":event-type", kind), (":content-type", "application/json")] {
+    let content = if kind == "PayloadChunk" { "application/octet-stream" } else { "application/json" };
+    for (name, value) in [(":message-type", "event"), (":event-type", kind), (":content-type", content)] {
         headers.push(u8::try_from(name.len()).unwrap());
         headers.extend_from_slice(name.as_bytes());
         headers.push(7);
