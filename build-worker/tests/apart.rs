@@ -155,7 +155,9 @@ impl BuildFunctions for Real {
 }
 
 /// A function that answers what a test wants.
-struct Scripted(Box<dyn Fn(&Order) -> Vec<cloud::Result<Bytes>> + Send + Sync>);
+struct Scripted(Box<Script>);
+
+type Script = dyn Fn(&Order) -> Vec<cloud::Result<Bytes>> + Send + Sync;
 
 #[async_trait]
 impl BuildFunctions for Scripted {

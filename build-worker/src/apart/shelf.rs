@@ -38,7 +38,7 @@ impl Shelf {
 
     fn file(&self) -> Result<PathBuf> {
         let file = tempfile::Builder::new().prefix("entry-").tempfile_in(&self.folder);
-        let file = file.and_then(|file| file.keep().map_err(|error| error.error)).map_err(|error| disk(error))?;
+        let file = file.and_then(|file| file.keep().map_err(|error| error.error)).map_err(disk)?;
         Ok(file.1)
     }
 
