@@ -375,6 +375,8 @@ fn the_schedule_is_no_batch() {
     worker.survives(&tick);
 }
 
+#[test]
+#[ignore = "needs packages: `cargo xtask test-aws` runs it"]
 fn the_build_function_in_a_languages_place_builds_and_shows_nobody_its_keys() {
     let shelf = Shelf::start();
     let source = checkout();
