@@ -74,4 +74,13 @@ test('a broken build says why', async () => {
   await accessible(page, 'jobs');
 });
 
+test('a job of any project is in the console', async () => {
+  await walk.visit('/admin/jobs');
+  await page.locator('.rows .state.failed').waitFor();
+  await page.getByLabel('State').selectOption('succeeded');
+  await page.locator('.rows .state.failed').waitFor({ state: 'detached' });
+  await page.locator('.rows .state.succeeded').first().waitFor();
+  await accessible(page, 'jobs of the platform');
+});
+
 test('nothing was asked of another host, and no page broke', () => unbroken(walk));

@@ -13,7 +13,9 @@ import { NotFound } from './pages/NotFound';
 import { ProjectFrame } from './pages/ProjectFrame';
 import { ProjectPage, SECTION_OF } from './pages/ProjectPages';
 import { Projects } from './pages/Projects';
+import { SetPassword } from './pages/SetPassword';
 import { SignIn } from './pages/SignIn';
+import { arrival } from './state/arrival';
 import { useLoaded } from './state/loaded';
 import { here } from './state/router';
 import { account, loadAccount } from './state/session';
@@ -68,6 +70,7 @@ function Announcer() {
 
 export function App() {
   const asked = useLoaded(loadAccount, 'me');
+  if (arrival.value) return <SetPassword from={arrival.value} />;
   if (account.value === undefined) {
     return <main id="content">{asked.error ? <Trouble error={asked.error} retry={asked.reload} /> : <Waiting />}</main>;
   }

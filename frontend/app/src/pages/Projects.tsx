@@ -6,15 +6,11 @@ import { t, type TextKey } from '../i18n';
 import { Empty } from '../parts/Empty';
 import { List } from '../parts/List';
 import { Moment } from '../parts/Moment';
+import { SearchField } from '../parts/SearchField';
 import { usePages } from '../state/loaded';
 import { page } from '../state/paging';
 import { recent } from '../state/recent';
 import { href } from '../state/router';
-
-function matches(project: ProjectView, text: string): boolean {
-  const wanted = text.toLowerCase();
-  return [project.name, project.slug, project.description].some((field) => field.toLowerCase().includes(wanted));
-}
 
 function Row({ project }: { project: ProjectView }) {
   return (
@@ -32,7 +28,7 @@ function Row({ project }: { project: ProjectView }) {
 
 export function Projects() {
   const [text, setText] = useState('');
-  const pages = usePages((cursor) => call('list_projects', { query: page(cursor, 200) }), 'projects');
+  const pages = usePages((cursor) => call('list_projects', { query: { q: text, ...page(cursor, 100) } }), `projects ${text}`);
   const visited = recent()
     .map((slug) => pages.items.find((project) => project.slug === slug))
     .filter((project) => project !== undefined);
@@ -44,14 +40,8 @@ export function Projects() {
           {t('projects.new')}
         </a>
       </header>
-      {pages.items.length > 0 && (
-        <input
-          type="search"
-          placeholder={t('projects.search')}
-          aria-label={t('projects.search')}
-          value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
-        />
+      {(pages.items.length > 0 || text !== '') && (
+        <SearchField label={t('projects.search')} value={text} onSearch={setText} />
       )}
       {text === '' && visited.length > 0 && pages.items.length > 5 && (
         <section>
@@ -67,26 +57,25 @@ export function Projects() {
         <List
           pages={pages}
           empty={
-            <Empty title={t('projects.empty')}>
-              <p>{t('projects.empty.hint')}</p>
-              <a class="button primary" href={href(['new'])}>
-                {t('projects.new')}
-              </a>
-            </Empty>
+            text !== '' ? (
+              <Empty title={t('app.noMatch', { text })} />
+            ) : (
+              <Empty title={t('projects.empty')}>
+                <p>{t('projects.empty.hint')}</p>
+                <a class="button primary" href={href(['new'])}>
+                  {t('projects.new')}
+                </a>
+              </Empty>
+            )
           }
         >
-          {(items) => {
-            const found = items.filter((project) => matches(project, text));
-            return found.length === 0 ? (
-              <p>{t('app.noMatch', { text })}</p>
-            ) : (
-              <ul class="rows">
-                {found.map((project) => (
-                  <Row key={project.id} project={project} />
-                ))}
-              </ul>
-            );
-          }}
+          {(items) => (
+            <ul class="rows">
+              {items.map((project) => (
+                <Row key={project.id} project={project} />
+              ))}
+            </ul>
+          )}
         </List>
       </section>
     </main>

@@ -4,11 +4,15 @@ import { Tabs } from '../parts/Tabs';
 import { useProject } from '../state/project';
 import { href } from '../state/router';
 import { NotFound } from './NotFound';
+import { SettingsActivity } from './SettingsActivity';
 import { SettingsGeneral } from './SettingsGeneral';
+import { SettingsUsage } from './SettingsUsage';
 
 const SECTIONS = [
   ['', 'settings.general', SettingsGeneral],
   ['members', 'settings.members', Members],
+  ['usage', 'usage.title', SettingsUsage],
+  ['activity', 'audit.title', SettingsActivity],
 ] as const;
 
 export function Settings({ section }: { section: string }) {

@@ -88,14 +88,16 @@ export function Members() {
             submit={t('settings.member.add')}
             onCancel={() => setAdding(false)}
             action={async (values) => {
-              await set(values.account ?? '', values.role ?? 'developer');
+              const { email = '', role = 'developer' } = values;
+              await call('add_member', { path: { project: slug }, body: { email, role } });
               setAdding(false);
               pages.reload();
             }}
           >
             <label>
-              {t('settings.member.account')}
-              <input name="account" required autofocus spellcheck={false} />
+              {t('signIn.email')}
+              <input name="email" type="email" required autofocus autocomplete="off" spellcheck={false} />
+              <small>{t('settings.member.hint')}</small>
             </label>
             <label>
               {t('projects.role')}

@@ -1,6 +1,9 @@
 // Which page is shown: the part of the address after `#`, because static files know no other path.
 
 import { signal } from '@preact/signals';
+
+import { arrive } from './arrival';
+
 /** A place in the app: path segments and query. */
 export interface Location {
   segments: readonly string[];
@@ -32,9 +35,12 @@ export function href(segments: readonly string[], query: Record<string, string |
   return `#/${segments.map(encodeURIComponent).join('/')}${text === '' ? '' : `?${text}`}`;
 }
 
+// A secret in the address is taken out of it before any page sees it.
+arrive();
 export const here = signal<Location>(parse(globalThis.location?.hash ?? ''));
 
 globalThis.addEventListener?.('hashchange', () => {
+  arrive();
   here.value = parse(globalThis.location.hash);
 });
 

@@ -75,7 +75,7 @@ export const people = {
   'quota.storage': 'Storage in GB',
   'quota.minutes': 'Job minutes a month',
   'quota.openJobs': 'Open jobs at once',
-  'quota.default': 'Empty: the platform’s default, {value}.',
+  'quota.now': 'Now {value}.',
   'quota.hint': 'An empty field takes the platform’s default.',
 
   'audit.title': 'Audit trail',

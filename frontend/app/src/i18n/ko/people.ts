@@ -77,7 +77,7 @@ export const people: Record<keyof typeof english, string> = {
   'quota.storage': '저장 공간(GB)',
   'quota.minutes': '월간 작업 시간(분)',
   'quota.openJobs': '동시에 열린 작업',
-  'quota.default': '비우면 플랫폼 기본값 {value}을(를) 씁니다.',
+  'quota.now': '현재 {value}.',
   'quota.hint': '비워 두면 플랫폼 기본값을 씁니다.',
 
   'audit.title': '감사 기록',
