@@ -1,5 +1,5 @@
 // How the IDE page feels, in numbers: `node bench/browser/run.js`. It needs built pages (`cargo xtask up` once), a debug or
-// release build of the platform (WORKROOM_PROGRAM) and Chromium.
+// release build of the platform (WORKROOM_PROGRAM, WORKROOM_OPTIONS) and Chromium.
 //
 //   opened file visible   from the navigation to the file's text on the screen; cold: nothing cached; warm: the second time
 //   save acknowledged     from the draft's request to its answer, as the page sees it
@@ -133,7 +133,10 @@ async function measureLogs(browser, platform, api) {
   return delays.slice(1);
 }
 
-const platform = await startPlatform(process.env.WORKROOM_PROGRAM ? { program: process.env.WORKROOM_PROGRAM } : {});
+const platform = await startPlatform({
+  ...(process.env.WORKROOM_PROGRAM ? { program: process.env.WORKROOM_PROGRAM } : {}),
+  options: process.env.WORKROOM_OPTIONS?.split(' ') ?? [],
+});
 const browser = await startBrowser();
 try {
   const api = client(platform.address);

@@ -23,7 +23,7 @@ export async function startIde({ starter = 'python' } = {}) {
     options: process.env.WORKROOM_OPTIONS?.split(' ') ?? [],
   });
   const browser = await startBrowser();
-  const api = client(platform.address);
+  const api = { ...client(platform.address), text: await reader(platform) };
   await api.signIn(platform.admin);
   await api.call('POST', '/projects', { slug: 'shop', name: 'Shop', starter });
   const pages = [];
@@ -66,6 +66,18 @@ export async function startIde({ starter = 'python' } = {}) {
   };
 }
 
+/** Reads the text of what is not JSON, as the admin. */
+async function reader({ address, admin }) {
+  const headers = { 'Content-Type': 'application/json' };
+  const answer = await fetch(`${address}/sessions`, { method: 'POST', headers, body: JSON.stringify(admin) });
+  const { access_token } = await answer.json();
+  return async (path) => {
+    const read = await fetch(address + path, { headers: { Authorization: `Bearer ${access_token}` } });
+    if (!read.ok) throw new Error(`GET ${path}: ${read.status}`);
+    return read.text();
+  };
+}
+
 async function signIn(page, address, { email, password }) {
   await page.goto(`${address}/static/index.html`);
   await page.getByLabel('E-mail').fill(email);
@@ -82,9 +94,12 @@ function hands(page, opened) {
     context: opened.context,
     /** Runs a command from the palette. */
     async command(name) {
-      await page.keyboard.press('F1');
       const input = page.locator('.quick-input-widget .quick-input-box input');
-      await input.waitFor();
+      // What is under way may take the focus, and with it the palette, away.
+      for (let round = 0; round < 5 && !(await input.isVisible()); round += 1) {
+        await page.keyboard.press('F1');
+        await input.waitFor({ timeout: 4000 }).catch(() => undefined);
+      }
       await input.fill(`>${name}`);
       await page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().waitFor();
       await page.keyboard.press('Enter');

@@ -1,6 +1,6 @@
 // Opens a project: `…/static/ide/index.html?project=SLUG&ref=BRANCH&path=FILE&line=N`; only the project is needed.
 
-import { base, call, Problem } from '../../app/src/api/client';
+import { call, Problem } from '../../app/src/api/client';
 import { activate } from './platform/extension';
 import { IndexedKeep } from './platform/files/indexed-keep';
 import { ProjectFiles } from './platform/files/project-files';
@@ -40,10 +40,6 @@ async function main(): Promise<void> {
       around: {
         switchBranch: (ref) => location.assign(`?${new URLSearchParams({ project: slug, ref })}`),
         showPages: (part) => location.assign(`${pages}#/p/${encodeURIComponent(slug)}${part ? `/${part}` : ''}`),
-        download: (path, name) => {
-          const link = Object.assign(document.createElement('a'), { href: base() + path, download: name });
-          link.click();
-        },
       },
     };
     activate(bench);

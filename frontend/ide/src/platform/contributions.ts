@@ -40,7 +40,6 @@ export function contributions() {
       command('logs', t('followLog'), 'output'),
       command('openSite', t('openLiveSite'), 'globe'),
       command('refresh', t('refresh'), 'refresh'),
-      command('download', t('downloadZip'), 'cloud-download'),
       command('colleagueDraft', t('showColleagueDraft')),
       command('sendNow', t('sendNow')),
       command('projects', t('projectPages'), 'home'),
@@ -99,7 +98,6 @@ export function contributions() {
       ],
       'explorer/context': [
         { command: 'workroom.history', when: `${ours} && !explorerResourceIsFolder`, group: '4_workroom@1' },
-        { command: 'workroom.download', when: `${ours} && explorerResourceIsFolder`, group: '5b_importexport@1' },
       ],
       'editor/title': [
         { command: 'workroom.completeMerge', when: 'isMergeEditor', group: 'navigation@-1' },

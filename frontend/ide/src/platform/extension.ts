@@ -87,7 +87,6 @@ function commandsOf(bench: Bench, parts: Parts): Record<string, (...given: never
     logs: (given) => invoke.follow(given),
     openSite: (given) => invoke.openSite(given),
     refresh: () => parts.environments.refresh(),
-    download: (uri) => parts.transfer.download(uri),
     colleagueDraft: () => parts.colleagues.show(),
     sendNow: () => sendNow(bench, parts),
     projects: () => bench.around.showPages(),

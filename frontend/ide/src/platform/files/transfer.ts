@@ -1,7 +1,7 @@
-// What does not fit a draft goes to the files area, and what is wanted on the person's own disk comes from there.
+// What does not fit a draft goes to the files area.
 
 import { Upload } from '../../../../app/src/state/upload';
-import { type Bench, pathOf } from '../project';
+import type { Bench } from '../project';
 import { t } from '../texts';
 import { baseName } from './committed';
 
@@ -40,14 +40,5 @@ export class Transfer {
     if (upload.phase.value !== 'done') return;
     const answer = await window.showInformationMessage(t('uploaded', { path }), t('showFiles'));
     if (answer === t('showFiles')) this.bench.around.showPages('files');
-  }
-
-  /** Downloads a folder, or the whole project, as a ZIP archive of the branch. */
-  download(uri?: { path: string }): void {
-    const { project, files } = this.bench.open;
-    const path = uri ? pathOf(this.bench, uri as never) : '';
-    const query = new URLSearchParams({ ref: files.branch, format: 'zip', ...(path === '' ? {} : { path }) });
-    const name = `${path === '' ? project.slug : baseName(path)}.zip`;
-    this.bench.around.download(`/projects/${encodeURIComponent(project.slug)}/archive?${query}`, name);
   }
 }
