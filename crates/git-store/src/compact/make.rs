@@ -19,7 +19,7 @@ use super::garbage::{self, Listed};
 use crate::bitmap;
 use crate::cache::RepositoryPacks;
 use crate::objects::Objects;
-use crate::pack::{Chosen, Ingest, OWN_LIMITS, PackSet, Plan, write_pack};
+use crate::pack::{Chosen, Ingest, OWN_LIMITS, PACK_LIMITS, PackSet, Plan, write_pack};
 use crate::quarantine::{INCOMING, Received, place};
 use crate::record::{Snapshot, StoredBitmaps, StoredBlob, StoredPack, blob_key, immutable};
 use crate::store::{GitStore, blocking};
@@ -159,7 +159,7 @@ impl Source {
     fn fits(&self, packs: &[StoredPack]) -> Vec<StoredPack> {
         let bytes: u64 = packs.iter().map(|pack| pack.bytes).sum();
         let objects: u64 = packs.iter().map(|pack| pack.objects).sum();
-        let fits = bytes <= OWN_LIMITS.pack_bytes && objects <= u64::from(OWN_LIMITS.objects);
+        let fits = bytes <= PACK_LIMITS.pack_bytes && objects <= u64::from(PACK_LIMITS.objects);
         if fits { packs.to_vec() } else { Vec::new() }
     }
 

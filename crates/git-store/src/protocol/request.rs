@@ -19,7 +19,7 @@ const SIDE_BAND: usize = 1000;
 pub(super) enum Request {
     Nothing,
     LsRefs(LsRefs),
-    Fetch(Fetch),
+    Fetch(Box<Fetch>),
     /// Sizes of these objects are asked for.
     ObjectInfo(Vec<Oid>),
     BundleUri,
@@ -154,7 +154,7 @@ pub(super) fn read_v2(packets: &[Packet], snapshot: &Snapshot) -> Result<Request
     match command {
         None if packets.is_empty() => Ok(Request::Nothing),
         Some("ls-refs") => read_ls_refs(arguments).map(Request::LsRefs),
-        Some("fetch") => read_fetch(arguments, snapshot).map(Request::Fetch),
+        Some("fetch") => read_fetch(arguments, snapshot).map(|fetch| Request::Fetch(Box::new(fetch))),
         Some("object-info") => read_object_info(arguments).map(Request::ObjectInfo),
         // What it is called with is not in use yet, and to be ignored.
         Some("bundle-uri") => Ok(Request::BundleUri),
@@ -256,7 +256,7 @@ pub(super) fn read_v0(packets: &[Packet], snapshot: &Snapshot) -> Result<Request
         return Ok(Request::Nothing);
     }
     fetch.asked_for_answer = flushes > 1;
-    fetch.checked().map(Request::Fetch)
+    fetch.checked().map(|fetch| Request::Fetch(Box::new(fetch)))
 }
 
 fn read_capabilities(fetch: &mut Fetch, words: &str) {
