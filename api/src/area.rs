@@ -94,9 +94,11 @@ impl Area {
                 .merge(routes::search::routes())
                 .merge(routes::lfs_objects::routes())
                 .merge(routes::commits::routes())
+                .merge(routes::blame::routes())
+                .merge(routes::tags::routes())
                 .merge(routes::merges::routes())
                 .merge(routes::drafts::routes()),
-            Self::Downloads => routes::repository::downloads(),
+            Self::Downloads => routes::downloads::routes(),
             Self::Git | Self::Setup | Self::Keys => OpenApiRouter::new(),
             Self::Jobs => routes::jobs::routes().merge(routes::admin::job_routes()),
             Self::Environments => routes::environments::routes()

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::{Change, NewCommit, PageQuery};
+use domain::{Change, LogFor, NewCommit, PageQuery};
 use function::{App, Caller, Created, Json, PageParams, PageView, Path, Problem, Query};
-use git_store::{Commit, FileDiff, FileStatus, Signature};
+use git_store::{Commit, DiffHunk, DiffLine, DiffLineKind, FileDiff, FileStatus, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +18,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(create_commit, list_commits))
         .routes(routes!(get_commit))
         .routes(routes!(get_diff))
+        .routes(routes!(get_comparison))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -128,6 +129,12 @@ impl From<Commit> for CommitView {
 struct FileDiffView {
     old_path: Option<String>,
     new_path: Option<String>,
+    /// 40 hex digits.
+    old_blob: Option<String>,
+    new_blob: Option<String>,
+    /// As git stores it, in octal.
+    old_mode: Option<String>,
+    new_mode: Option<String>,
     /// `added`, `deleted`, `modified`, `renamed`, `copied` or `type_changed`.
     status: &'static str,
     additions: usize,
@@ -135,6 +142,47 @@ struct FileDiffView {
     binary: bool,
     /// Unified text; absent when the file is binary or the patch too long.
     patch: Option<String>,
+    /// The same line by line, when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hunks: Option<Vec<DiffHunkView>>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DiffHunkView {
+    /// From 1 on; of no lines, the line before.
+    old_start: usize,
+    old_lines: usize,
+    new_start: usize,
+    new_lines: usize,
+    header: String,
+    lines: Vec<DiffLineView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DiffLineView {
+    /// `context`, `added` or `removed`.
+    kind: &'static str,
+    text: String,
+    /// The file ends here, without a line end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_newline: bool,
+}
+
+impl From<DiffHunk> for DiffHunkView {
+    fn from(hunk: DiffHunk) -> Self {
+        let line = |line: DiffLine| DiffLineView {
+            kind: match line.kind {
+                DiffLineKind::Context => "context",
+                DiffLineKind::Added => "added",
+                DiffLineKind::Removed => "removed",
+            },
+            text: line.text,
+            no_newline: line.no_newline,
+        };
+        let DiffHunk { old_start, old_lines, new_start, new_lines, header, lines } = hunk;
+        let lines = lines.into_iter().map(line).collect();
+        Self { old_start, old_lines, new_start, new_lines, header, lines }
+    }
 }
 
 impl From<FileDiff> for FileDiffView {
@@ -150,11 +198,16 @@ impl From<FileDiff> for FileDiffView {
         Self {
             old_path: file.old_path,
             new_path: file.new_path,
+            old_blob: file.old_blob.map(|oid| oid.to_string()),
+            new_blob: file.new_blob.map(|oid| oid.to_string()),
+            old_mode: file.old_mode.map(|mode| format!("{mode:06o}")),
+            new_mode: file.new_mode.map(|mode| format!("{mode:06o}")),
             status,
             additions: file.additions,
             deletions: file.deletions,
             binary: file.binary,
             patch: file.patch,
+            hunks: file.hunks.map(|hunks| hunks.into_iter().map(DiffHunkView::from).collect()),
         }
     }
 }
@@ -176,6 +229,11 @@ struct LogQuery {
     reference: Option<String>,
     /// Only commits that changed what is at this path.
     path: Option<String>,
+    /// With a path: goes on under the old name where the file was renamed.
+    #[serde(default)]
+    follow: bool,
+    /// Only commits that this branch, tag or commit does not have.
+    base: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -197,6 +255,40 @@ struct DiffQuery {
     base: Option<String>,
     /// A branch, tag or commit.
     head: String,
+    /// Tells the changes line by line as well.
+    #[serde(default)]
+    hunks: bool,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CompareQuery {
+    /// A branch, tag or commit.
+    base: String,
+    /// A branch, tag or commit.
+    head: String,
+    /// Tells the changes line by line as well.
+    #[serde(default)]
+    hunks: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ComparisonView {
+    base: String,
+    head: String,
+    /// Absent when the histories have nothing in common.
+    merge_base: Option<String>,
+    /// Commits that `head` has and `base` has not.
+    ahead: usize,
+    /// Commits that `base` has and `head` has not.
+    behind: usize,
+    /// The newest 250 of those ahead.
+    commits: Vec<CommitView>,
+    /// What changed from the merge base to `head`.
+    files: Vec<FileDiffView>,
+    /// There are more files than are listed.
+    truncated: bool,
 }
 
 /// Commits drafts and changes to a branch.
@@ -231,8 +323,9 @@ async fn list_commits(
     Query(query): Query<LogQuery>,
 ) -> Result<Json<PageView<CommitView>>, Problem> {
     let page: PageQuery = PageParams { cursor: query.cursor, limit: query.limit }.query()?;
-    let reference = query.reference.as_deref().unwrap_or("HEAD");
-    let log = app.domain.repository.log(&caller, &at.project, reference, query.path.as_deref(), &page).await?;
+    let reference = query.reference.unwrap_or_else(|| "HEAD".into());
+    let ask = LogFor { reference, path: query.path, follow: query.follow, base: query.base };
+    let log = app.domain.repository.log(&caller, &at.project, &ask, &page).await?;
     let page = domain::Page { items: log.commits, next: log.next.map(|oid| oid.to_string()) };
     Ok(Json(PageView::of(page, CommitView::from)))
 }
@@ -257,7 +350,31 @@ async fn get_diff(
     Path(at): Path<ProjectPath>,
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<DiffView>, Problem> {
-    let diff = app.domain.repository.diff(&caller, &at.project, query.base.as_deref(), &query.head).await?;
+    let DiffQuery { base, head, hunks } = query;
+    let diff = app.domain.repository.diff(&caller, &at.project, base.as_deref(), &head, hunks).await?;
     let files = diff.files.into_iter().map(FileDiffView::from).collect();
     Ok(Json(DiffView { files, truncated: diff.truncated }))
+}
+
+/// Compares two branches, tags or commits from where they parted.
+#[utoipa::path(get, path = "/projects/{project}/compare", operation_id = "get_comparison", tag = "repository",
+    params(ProjectPath, CompareQuery), responses((status = 200, body = ComparisonView), Refusals))]
+async fn get_comparison(
+    State(app): State<App>,
+    caller: Caller,
+    Path(at): Path<ProjectPath>,
+    Query(query): Query<CompareQuery>,
+) -> Result<Json<ComparisonView>, Problem> {
+    let CompareQuery { base, head, hunks } = query;
+    let compared = app.domain.repository.compare(&caller, &at.project, &base, &head, hunks).await?;
+    Ok(Json(ComparisonView {
+        base: compared.base.to_string(),
+        head: compared.head.to_string(),
+        merge_base: compared.merge_base.map(|oid| oid.to_string()),
+        ahead: compared.ahead,
+        behind: compared.behind,
+        commits: compared.commits.into_iter().map(CommitView::from).collect(),
+        files: compared.diff.files.into_iter().map(FileDiffView::from).collect(),
+        truncated: compared.diff.truncated,
+    }))
 }

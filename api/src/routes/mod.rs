@@ -2,8 +2,10 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod blame;
 pub mod commits;
 pub mod diagnostics;
+pub mod downloads;
 pub mod drafts;
 pub mod environments;
 pub mod events;
@@ -23,5 +25,6 @@ pub mod repository;
 pub mod search;
 pub mod sessions;
 pub mod sockets;
+pub mod tags;
 pub mod targets;
 pub mod tokens;

@@ -5,17 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 use function::{App, Caller, Created, Json, NoContent, PageParams, PageView, Path, Problem, Query, etag_header};
 use git_store::{EntryKind, TreeEntry};
+use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
-use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::wire::{ProjectPath, Refusals};
-
-/// The mode as git stores it, in octal.
-const X_FILE_MODE: HeaderName = HeaderName::from_static("x-file-mode");
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -25,10 +22,6 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// What may be large.
-pub fn downloads() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get_file))
-}
-
 #[derive(Serialize, ToSchema)]
 struct BranchView {
     name: String,
@@ -85,19 +78,11 @@ struct TreeQuery {
     reference: Option<String>,
     /// A folder; the root when absent.
     path: Option<String>,
+    /// Tells the commit that last changed each entry.
+    #[serde(default)]
+    last_commit: bool,
     cursor: Option<String>,
     limit: Option<usize>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct FileQuery {
-    /// A branch, tag or commit; the default branch when absent.
-    #[serde(rename = "ref")]
-    #[param(rename = "ref")]
-    reference: Option<String>,
-    path: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -110,6 +95,31 @@ struct EntryView {
     oid: String,
     /// Bytes; of files and symlinks.
     size: Option<u64>,
+    /// When it was asked for, and the history is not too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_commit: Option<LastCommitView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct LastCommitView {
+    /// 40 hex digits.
+    id: String,
+    /// The first line of the message.
+    summary: String,
+    /// Of the committer.
+    time: i64,
+    author_name: String,
+}
+
+impl From<&git_store::Commit> for LastCommitView {
+    fn from(commit: &git_store::Commit) -> Self {
+        Self {
+            id: commit.oid.to_string(),
+            summary: commit.message.lines().next().unwrap_or_default().chars().take(200).collect(),
+            time: commit.committer.at.0,
+            author_name: commit.author.name.clone(),
+        }
+    }
 }
 
 impl From<TreeEntry> for EntryView {
@@ -126,6 +136,7 @@ impl From<TreeEntry> for EntryView {
             mode: format!("{:06o}", entry.mode),
             oid: entry.oid.to_string(),
             size: entry.size,
+            last_commit: None,
         }
     }
 }
@@ -193,32 +204,13 @@ async fn list_tree(
     let page = PageParams { cursor: query.cursor, limit: query.limit }.query()?;
     let reference = query.reference.as_deref().unwrap_or("HEAD");
     let path = query.path.as_deref().unwrap_or_default();
-    let tree = app.domain.repository.tree(&caller, &at.project, reference, path, &page).await?;
+    let tree = app.domain.repository.tree(&caller, &at.project, reference, path, query.last_commit, &page).await?;
     let page = domain::Page { items: tree.page.entries, next: tree.page.next };
-    Ok(Json(TreeView { commit: tree.commit.to_string(), page: PageView::of(page, EntryView::from) }))
-}
-
-/// Reads a file; of a symlink, its text. A pointer of Git LFS has `X-Lfs-Oid` and `X-Lfs-Size` besides.
-#[utoipa::path(get, path = "/projects/{project}/file", operation_id = "get_file", tag = "downloads",
-    params(ProjectPath, FileQuery),
-    responses((status = 200, description = "The bytes, with the blob's id as `ETag` and the mode as `X-File-Mode`.",
-        content_type = "application/octet-stream", body = Vec<u8>), Refusals))]
-async fn get_file(
-    State(app): State<App>,
-    caller: Caller,
-    Path(at): Path<ProjectPath>,
-    Query(query): Query<FileQuery>,
-) -> Result<Response, Problem> {
-    let reference = query.reference.as_deref().unwrap_or("HEAD");
-    let file = app.domain.repository.file(&caller, &at.project, reference, &query.path).await?;
-    let pointer = domain::LfsPointer::parse(&file.bytes);
-    let mut response = raw(file.bytes, &file.oid.to_string());
-    let mode = HeaderValue::from_str(&format!("{:06o}", file.mode)).map_err(|e| Problem::internal().because(&e))?;
-    response.headers_mut().insert(X_FILE_MODE, mode);
-    if let Some(pointer) = pointer {
-        super::lfs_objects::tell(response.headers_mut(), &pointer)?;
+    let mut page = PageView::of(page, EntryView::from);
+    for (entry, commit) in page.items.iter_mut().zip(tree.touched.iter()) {
+        entry.last_commit = commit.as_ref().map(LastCommitView::from);
     }
-    Ok(response)
+    Ok(Json(TreeView { commit: tree.commit.to_string(), page }))
 }
 
 /// Bytes of a project, which no browser may take for a page of the platform.

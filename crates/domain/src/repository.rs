@@ -12,8 +12,8 @@ use crate::core::Core;
 use crate::policy::ProjectPolicy;
 use crate::{Caller, Error, Page, PageQuery, Result, projects};
 
-/// A file read through REST (bytes): what fits into one answer of a function after base64.
-pub const FILE_READ_MAX: usize = 4 * 1024 * 1024;
+/// A file, or the part of one, read through REST (bytes).
+pub const FILE_READ_MAX: usize = 32 * 1024 * 1024;
 
 /// A branch and where it points.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,20 @@ pub struct Branch {
 pub struct Tree {
     pub commit: Oid,
     pub page: TreePage,
+    /// The commit that last changed each entry of the page; empty unless it was asked for.
+    pub touched: Arc<Vec<Option<Commit>>>,
+}
+
+/// Which commits to list.
+#[derive(Clone, Debug, Default)]
+pub struct LogFor {
+    pub reference: String,
+    /// Only commits that changed what is there.
+    pub path: Option<String>,
+    /// Goes on under the old name where the file was renamed.
+    pub follow: bool,
+    /// Only commits that this ref does not have.
+    pub base: Option<String>,
 }
 
 /// Reads and moves refs, reads trees and history, serves Git clients.
@@ -125,15 +139,24 @@ impl Repository {
         project: &str,
         reference: &str,
         path: &str,
+        last_commit: bool,
         query: &PageQuery,
     ) -> Result<Tree> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
         let path = if path.is_empty() { None } else { Some(existing_path("path", path)?) };
-        let after = query.after("", |raw| !raw.contains(['/', '\0']))?;
+        let after = query.after("", |raw| !raw.contains(['/', '\0']))?.map(|raw| name_of(&raw));
         let commit = resolve(&self.core, &project.id, reference).await?;
-        let page =
-            self.core.git.tree(&project.repository()?, commit, path.as_ref(), after.as_deref(), query.limit()).await;
-        Ok(Tree { commit, page: page.map_err(|e| Error::git(e, "folder", "path"))? })
+        let repository = project.repository()?;
+        let page = self.core.git.tree(&repository, commit, path.as_ref(), after.as_deref(), query.limit()).await;
+        let mut page = page.map_err(|e| Error::git(e, "folder", "path"))?;
+        page.next = page.next.as_deref().map(cursor_of);
+        let mut touched = Arc::default();
+        if last_commit {
+            let names = page.entries.iter().map(|entry| entry.name.clone()).collect();
+            let found = self.core.git.touched(&repository, commit, path.as_ref(), names).await;
+            touched = found.map_err(|e| Error::git(e, "folder", "path"))?;
+        }
+        Ok(Tree { commit, page, touched })
     }
 
     /// A file, or the text of a symlink (never what it points at).
@@ -142,30 +165,21 @@ impl Repository {
         let path = existing_path("path", path)?;
         let commit = resolve(&self.core, &project.id, reference).await?;
         let file = self.core.git.file(&project.repository()?, commit, &path).await;
-        let file = file.map_err(|e| Error::git(e, "file", "path"))?;
-        if file.bytes.len() > FILE_READ_MAX {
-            return Err(Error::TooLarge(
-                format!("The file has over {FILE_READ_MAX} bytes; clone the repository to read it.").into(),
-            ));
-        }
-        Ok(file)
+        file.map_err(|e| Error::git(e, "file", "path"))
     }
 
-    /// Commits from newest to oldest, those that touch `path` alone when it is given.
-    pub async fn log(
-        &self,
-        caller: &Caller,
-        project: &str,
-        reference: &str,
-        path: Option<&str>,
-        query: &PageQuery,
-    ) -> Result<LogPage> {
+    /// Commits from newest to oldest.
+    pub async fn log(&self, caller: &Caller, project: &str, ask: &LogFor, query: &PageQuery) -> Result<LogPage> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
-        let path = path.map(|path| existing_path("path", path)).transpose()?;
+        let path = ask.path.as_deref().map(|path| existing_path("path", path)).transpose()?;
         let after =
             query.after.as_deref().map(|raw| Oid::parse(raw).map_err(|_| Error::invalid_cursor())).transpose()?;
-        let from = resolve(&self.core, &project.id, reference).await?;
-        let query = LogQuery { from, path, after, limit: query.limit() };
+        let from = resolve(&self.core, &project.id, &ask.reference).await?;
+        let without = match &ask.base {
+            Some(base) => Some(resolve(&self.core, &project.id, base).await?),
+            None => None,
+        };
+        let query = LogQuery { from, path, follow: ask.follow, without, after, limit: query.limit() };
         let page = self.core.git.log(&project.repository()?, query).await;
         page.map_err(|e| Error::git(e, "commit", "cursor"))
     }
@@ -177,7 +191,14 @@ impl Repository {
     }
 
     /// What `head` changed against `base`; against its first parent when `base` is `None`.
-    pub async fn diff(&self, caller: &Caller, project: &str, base: Option<&str>, head: &str) -> Result<Diff> {
+    pub async fn diff(
+        &self,
+        caller: &Caller,
+        project: &str,
+        base: Option<&str>,
+        head: &str,
+        hunks: bool,
+    ) -> Result<Diff> {
         let project = self.core.project(caller, project, Permission::ReadProject).await?;
         let repository = project.repository()?;
         let head = resolve(&self.core, &project.id, head).await?;
@@ -189,7 +210,7 @@ impl Repository {
                 commit.parents.first().copied()
             }
         };
-        self.core.git.diff(&repository, base, head).await.map_err(|e| Error::git(e, "commit", "head"))
+        self.core.git.diff(&repository, base, head, hunks).await.map_err(|e| Error::git(e, "commit", "head"))
     }
 
     /// The answer to `info/refs` for a Git client.
@@ -242,6 +263,23 @@ impl Repository {
         let file = self.core.git.file(&projects::repository(project)?, commit, &existing_path("path", path)?).await;
         file.map_err(|e| Error::git(e, "file", "path"))
     }
+}
+
+/// A name as a cursor holds it, which has no control characters.
+fn cursor_of(name: &str) -> String {
+    let escaped = |c: char| if c.is_control() || c == '%' { format!("%{:02x}", u32::from(c)) } else { c.to_string() };
+    name.chars().map(escaped).collect()
+}
+
+fn name_of(cursor: &str) -> String {
+    let mut parts = cursor.split('%');
+    let mut name = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        name.push(code.map_or('%', char::from));
+        name.push_str(part.get(2..).unwrap_or_default());
+    }
+    name
 }
 
 fn permission_of(service: Service) -> Permission {

@@ -40,10 +40,12 @@ mod reach;
 mod read;
 mod reading;
 mod record;
+mod remembered;
 mod renames;
 mod scratch;
 mod shallow;
 mod store;
+mod tags;
 mod walk;
 
 pub use client::{Remote, RemoteRef, RemoteRefs, Tell};
@@ -54,8 +56,9 @@ pub use merge::{
     PickRequest, Resolution, ResolutionTake,
 };
 pub use model::{
-    Commit, CommitFiles, Diff, EntryKind, File, FileChange, FileDiff, FileMatches, FileMode, FileStatus, Head,
-    LineMatch, LogPage, LogQuery, PathsPage, Ref, RefUpdate, Signature, TreeEntry, TreePage, Usage,
+    ArchiveFormat, Blame, BlameRange, Commit, CommitFiles, Comparison, Diff, DiffHunk, DiffLine, DiffLineKind,
+    EntryKind, File, FileChange, FileDiff, FileMatches, FileMode, FileStatus, Head, LineMatch, LogPage, LogQuery,
+    PathsPage, Ref, RefUpdate, Signature, Tag, TreeEntry, TreePage, Usage,
 };
 pub use names::{BranchName, RefName, RepositoryId, Revision};
 pub use oid::Oid;
@@ -64,3 +67,4 @@ pub use path::{bytes_of, text_of};
 pub use policy::{RefChange, RefChangeKind, RefPolicy};
 pub use read::{Globs, Matcher, PatternOptions, SearchPage, SearchQuery};
 pub use store::{GitStore, GitStoreSettings};
+pub use tags::{NewTag, TagName};

@@ -119,9 +119,20 @@ pub struct LogQuery {
     pub from: Oid,
     /// Only commits that changed what is at this path.
     pub path: Option<RepoPath>,
+    /// Goes on under the old name where the file at `path` was renamed.
+    pub follow: bool,
+    /// Only commits that this one has not in its history.
+    pub without: Option<Oid>,
     /// The last commit of the page before.
     pub after: Option<Oid>,
     pub limit: usize,
+}
+
+impl LogQuery {
+    /// All commits from `from` on.
+    pub fn of(from: Oid) -> Self {
+        Self { from, path: None, follow: false, without: None, after: None, limit: 50 }
+    }
 }
 
 /// One page of a history.
@@ -148,12 +159,108 @@ pub enum FileStatus {
 pub struct FileDiff {
     pub old_path: Option<String>,
     pub new_path: Option<String>,
+    pub old_blob: Option<Oid>,
+    pub new_blob: Option<Oid>,
+    /// As git stores it.
+    pub old_mode: Option<u32>,
+    pub new_mode: Option<u32>,
     pub status: FileStatus,
     pub additions: usize,
     pub deletions: usize,
     pub binary: bool,
     /// Unified text; `None` when the file is binary or the patch is past the limit.
     pub patch: Option<String>,
+    /// The same line by line, when it was asked for.
+    pub hunks: Option<Vec<DiffHunk>>,
+}
+
+/// Lines that changed, with some around them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffHunk {
+    /// From 1 on; of no lines, the line before.
+    pub old_start: usize,
+    pub old_lines: usize,
+    pub new_start: usize,
+    pub new_lines: usize,
+    /// `@@ … @@`, and where it is.
+    pub header: String,
+    pub lines: Vec<DiffLine>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiffLineKind {
+    Context,
+    Added,
+    Removed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffLine {
+    pub kind: DiffLineKind,
+    /// Without its end.
+    pub text: String,
+    /// The file ends with this line, without a line end.
+    pub no_newline: bool,
+}
+
+/// How far two commits are apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    pub base: Oid,
+    pub head: Oid,
+    /// `None` when the histories have nothing in common.
+    pub merge_base: Option<Oid>,
+    /// Commits that `head` has and `base` has not.
+    pub ahead: usize,
+    /// Commits that `base` has and `head` has not.
+    pub behind: usize,
+    /// The newest of those ahead.
+    pub commits: Vec<Commit>,
+    /// What changed from the merge base to `head`.
+    pub diff: Diff,
+}
+
+/// Lines of a file that come from one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlameRange {
+    /// From 1 on.
+    pub line: usize,
+    pub count: usize,
+    pub commit: Oid,
+    /// The path of the file in that commit, and the line there.
+    pub source_path: String,
+    pub source_line: usize,
+}
+
+/// Which commit each line of a file comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blame {
+    pub commit: Oid,
+    pub path: String,
+    pub ranges: Vec<BlameRange>,
+    pub commits: Vec<Commit>,
+    /// The history was too long: some lines are from before the commit that is told.
+    pub partial: bool,
+}
+
+/// A tag, and what an annotated one says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Without `refs/tags/`.
+    pub name: String,
+    pub oid: Oid,
+    /// What it points at in the end.
+    pub target: Oid,
+    /// Of annotated tags.
+    pub tagger: Option<Signature>,
+    pub message: Option<String>,
+}
+
+/// How the files of a commit are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    Zip,
+    TarGz,
 }
 
 /// The changes between two commits.

@@ -38,18 +38,25 @@ impl Leaf {
 pub(crate) struct Scratch<'a> {
     pub objects: &'a Objects,
     made: HashMap<Oid, (Kind, Bytes)>,
+    made_bytes: u64,
 }
 
 impl<'a> Scratch<'a> {
     pub(crate) fn new(objects: &'a Objects) -> Self {
-        Self { objects, made: HashMap::new() }
+        Self { objects, made: HashMap::new(), made_bytes: 0 }
     }
 
     pub(crate) fn add(&mut self, kind: Kind, bytes: impl Into<Bytes>) -> Oid {
         let bytes = bytes.into();
         let oid = object_id(kind, &bytes);
+        self.made_bytes += bytes.len() as u64;
         self.made.entry(oid).or_insert((kind, bytes));
         oid
+    }
+
+    /// Bytes of all objects that were made.
+    pub(crate) fn made_bytes(&self) -> u64 {
+        self.made_bytes
     }
 
     pub(crate) fn items(&self, tree: &Oid) -> Result<Vec<(Vec<u8>, Leaf)>> {
@@ -66,6 +73,21 @@ impl<'a> Scratch<'a> {
             Ok(())
         })?;
         Ok(all)
+    }
+
+    /// One entry of a folder.
+    pub(crate) fn entry(&self, tree: &Oid, name: &[u8]) -> Result<Option<Leaf>> {
+        if self.made.contains_key(tree) {
+            return Ok(self.items(tree)?.into_iter().find(|(found, _)| found == name).map(|(_, leaf)| leaf));
+        }
+        let mut found = None;
+        self.objects.each_item(tree, |item| {
+            if item.name == name {
+                found = Some(Leaf { mode: item.mode, oid: item.oid });
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn blob(&self, oid: &Oid) -> Result<Bytes> {
@@ -96,8 +118,8 @@ impl<'a> Scratch<'a> {
             if !at.is_folder() {
                 return Ok(None);
             }
-            match self.items(&at.oid)?.into_iter().find(|(found, _)| found == name) {
-                Some((_, leaf)) => at = leaf,
+            match self.entry(&at.oid, name)? {
+                Some(leaf) => at = leaf,
                 None => return Ok(None),
             }
         }

@@ -12,6 +12,7 @@ use crate::objects::Objects;
 use crate::push::{Push, Update, Verdict};
 use crate::read;
 use crate::record::{Snapshot, StoredPack, blob_prefix, record_key};
+use crate::remembered::Remembered;
 use crate::{
     BranchName, Commit, CommitFiles, Diff, Error, File, Head, LogPage, LogQuery, Oid, Ref, RefName, RefPolicy,
     RefUpdate, RepoPath, RepositoryId, Result, Revision, TreePage, Usage,
@@ -42,6 +43,7 @@ struct Inner {
     settings: GitStoreSettings,
     cache: Arc<PackCache>,
     offers: Offers,
+    remembered: Arc<Remembered>,
 }
 
 /// Runs what reads files and inflates on a thread of its own.
@@ -56,15 +58,15 @@ impl GitStore {
     /// Opens the store; the cache folder starts empty.
     pub fn new(settings: GitStoreSettings) -> Result<Self> {
         let cache = Arc::new(PackCache::new(settings.cache.clone(), settings.cache_bytes_max)?);
-        Ok(Self { inner: Arc::new(Inner { settings, cache, offers: Offers::default() }) })
+        Ok(Self { inner: Arc::new(Inner { settings, cache, offers: Offers::default(), remembered: Arc::default() }) })
     }
 
     /// The same store, which offers this to the clients of every repository.
     pub fn offering(&self, offers: Offers) -> Self {
         let GitStoreSettings { blobs, records, .. } = self.settings();
         let store = self.over(blobs.clone(), records.clone());
-        let Inner { settings, cache, .. } = Arc::into_inner(store.inner).expect("no one else holds it yet");
-        Self { inner: Arc::new(Inner { settings, cache, offers }) }
+        let Inner { settings, cache, remembered, .. } = Arc::into_inner(store.inner).expect("no one else holds it yet");
+        Self { inner: Arc::new(Inner { settings, cache, offers, remembered }) }
     }
 
     /// The same store, with the same cache, over the same blobs and records as another may use them.
@@ -79,7 +81,7 @@ impl GitStore {
             cache_bytes_max: *cache_bytes_max,
         };
         let (cache, offers) = (self.inner.cache.clone(), self.inner.offers.clone());
-        Self { inner: Arc::new(Inner { settings, cache, offers }) }
+        Self { inner: Arc::new(Inner { settings, cache, offers, remembered: self.inner.remembered.clone() }) }
     }
 
     pub(crate) fn settings(&self) -> &GitStoreSettings {
@@ -92,6 +94,10 @@ impl GitStore {
 
     pub(crate) fn cache(&self) -> &PackCache {
         &self.inner.cache
+    }
+
+    pub(crate) fn remembered(&self) -> &Remembered {
+        &self.inner.remembered
     }
 
     pub(crate) fn new_push_id(&self) -> String {
@@ -224,8 +230,9 @@ impl GitStore {
     }
 
     /// What `head` changed against `base` (against nothing when `None`).
-    pub async fn diff(&self, repository: &RepositoryId, base: Option<Oid>, head: Oid) -> Result<Diff> {
-        self.with_objects(repository, move |objects, _| read::diff(objects, base, head)).await
+    /// `hunks`: line by line as well.
+    pub async fn diff(&self, repository: &RepositoryId, base: Option<Oid>, head: Oid, hunks: bool) -> Result<Diff> {
+        self.with_objects(repository, move |objects, _| read::diff(objects, base, head, hunks)).await
     }
 
     /// Writes a commit and moves its branch; `Error::Moved` when the branch is elsewhere.

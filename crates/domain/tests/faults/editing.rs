@@ -57,7 +57,13 @@ async fn a_draft_is_saved_over_or_stays_as_it_was() {
 /// The commits of `main`, newest first, with what the drafts' files hold there.
 async fn history(at: &Trial<'_>, project: &Project) -> Vec<String> {
     let slug = project.slug.as_str();
-    let log = at.world.domain.repository.log(&at.ada, slug, "main", None, &PageQuery::default()).await.unwrap();
+    let log = at
+        .world
+        .domain
+        .repository
+        .log(&at.ada, slug, &domain::LogFor { reference: "main".into(), ..Default::default() }, &PageQuery::default())
+        .await
+        .unwrap();
     log.commits.iter().map(|commit| commit.oid.to_string()).collect()
 }
 

@@ -29,7 +29,16 @@ async fn a_project_is_made_whole_or_not_at_all() {
         assert_eq!(at.told(&made), ["project.created"]);
         let members = sound.members.list(&at.ada, &slug, &PageQuery::default()).await.unwrap().items;
         assert_eq!(members.iter().map(|m| m.role).collect::<Vec<_>>(), [Role::Owner]);
-        let log = sound.repository.log(&at.ada, &slug, "main", None, &PageQuery::default()).await.unwrap();
+        let log = sound
+            .repository
+            .log(
+                &at.ada,
+                &slug,
+                &domain::LogFor { reference: "main".into(), ..Default::default() },
+                &PageQuery::default(),
+            )
+            .await
+            .unwrap();
         assert_eq!(log.commits.len(), 1);
         let file = sound.repository.file(&at.ada, &slug, "main", "README.md").await.unwrap();
         assert_eq!(&file.bytes[..], b"# A plain app\n");

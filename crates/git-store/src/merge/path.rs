@@ -6,7 +6,7 @@ use crate::pack::Kind;
 use crate::path::text_of;
 use crate::read::is_binary;
 use crate::scratch::{Leaf, Scratch};
-use crate::{Oid, Result};
+use crate::{Error, Oid, Result};
 
 use super::content::{Labels, merge_texts};
 use super::table::{Resolved, Version};
@@ -14,6 +14,8 @@ use super::{Conflict, ConflictReason};
 
 /// A larger file is not merged line by line (bytes).
 const TEXT_BYTES_MAX: u64 = 8 << 20;
+/// Texts of one merge, all together (bytes).
+const MERGED_BYTES_MAX: u64 = 64 << 20;
 const SUBMODULE_MODE: u32 = 0o160_000;
 
 /// The versions of a file.
@@ -99,6 +101,9 @@ fn both(
     };
     if let Some(oid) = whole(base, ours, theirs) {
         return Ok(settled(oid));
+    }
+    if scratch.made_bytes() > MERGED_BYTES_MAX {
+        return Err(Error::TooLarge("both sides changed too much text; merge with a git client".into()));
     }
     let mut texts = Vec::new();
     for side in [base, Some(ours), Some(theirs)] {

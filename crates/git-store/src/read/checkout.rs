@@ -69,6 +69,18 @@ struct Checkout<'a> {
     links: Vec<(PathBuf, Oid)>,
 }
 
+/// `Error::TooLarge` for a tree that is too much to be written out.
+pub(super) fn refuse_too_large(objects: &Objects, tree: &Oid) -> Result<()> {
+    let size = Measure { objects, known: HashMap::new() }.tree(tree, 0)?;
+    if size.entries > ENTRIES_MAX {
+        return Err(Error::TooLarge(format!("there are more than {ENTRIES_MAX} files")));
+    }
+    if size.bytes > BYTES_MAX {
+        return Err(Error::TooLarge(format!("there are more than {BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
 /// Writes the tree of `commit` into `into`, which must be empty or absent.
 pub(crate) fn checkout(objects: &Objects, commit: Oid, into: &Path) -> Result<()> {
     let io = Error::io("checking out");
@@ -77,13 +89,7 @@ pub(crate) fn checkout(objects: &Objects, commit: Oid, into: &Path) -> Result<()
         return Err(Error::Invalid("the folder to check out into is not empty".into()));
     }
     let root = objects.commit_links(&commit)?.tree;
-    let size = Measure { objects, known: HashMap::new() }.tree(&root, 0)?;
-    if size.entries > ENTRIES_MAX {
-        return Err(Error::TooLarge(format!("the commit has more than {ENTRIES_MAX} files")));
-    }
-    if size.bytes > BYTES_MAX {
-        return Err(Error::TooLarge(format!("the commit has more than {BYTES_MAX} bytes")));
-    }
+    refuse_too_large(objects, &root)?;
     let mut checkout = Checkout { objects, links: Vec::new() };
     let mut folders = vec![(into.to_owned(), root)];
     while let Some((folder, tree)) = folders.pop() {

@@ -11,12 +11,14 @@ const ENTRIES_MAX: usize = 1_000_000;
 
 /// One file, symlink or submodule.
 pub(crate) struct FileEntry {
+    pub mode: u32,
     pub oid: Oid,
     pub kind: EntryKind,
 }
 
 struct Item {
     name: Vec<u8>,
+    mode: u32,
     oid: Oid,
     kind: EntryKind,
 }
@@ -60,7 +62,7 @@ impl<'a> Files<'a> {
             scanned += 1;
             let kind = kind_of(&item);
             if leads_to(path, item.name, kind == EntryKind::Folder, prefix) {
-                items.push(Item { name: item.name.to_vec(), oid: item.oid, kind });
+                items.push(Item { name: item.name.to_vec(), mode: item.mode, oid: item.oid, kind });
             }
             Ok(())
         })?;
@@ -78,7 +80,7 @@ impl<'a> Files<'a> {
             };
             self.path.extend_from_slice(&item.name);
             if item.kind != EntryKind::Folder {
-                return Ok(Some(FileEntry { oid: item.oid, kind: item.kind }));
+                return Ok(Some(FileEntry { mode: item.mode, oid: item.oid, kind: item.kind }));
             }
             if self.scanned > ENTRIES_MAX {
                 self.limited = true;

@@ -1,16 +1,27 @@
 //! Commits, one by one and in order.
 
-use std::collections::{BinaryHeap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::rc::Rc;
 
 use cloud::Millis;
 
-use super::find;
+use super::trail::{Trail, names_of};
+use crate::changes::tree_changes;
 use crate::objects::{CommitLinks, Objects};
 use crate::pack::Kind;
-use crate::{Commit, Error, LogPage, LogQuery, Oid, RepoPath, Result, Signature};
+use crate::renames::{Follow, find_renames};
+use crate::scratch::Scratch;
+use crate::{Commit, Error, LogPage, LogQuery, Oid, Result, Signature};
 
 /// Commits looked at for one page.
 const WALK_MAX: usize = 20_000;
+/// Commits of a range.
+const RANGE_MAX: usize = 200_000;
+/// Renames looked for in one walk: each may compare many files.
+const RENAMES_MAX: usize = 100;
+/// Files that a commit may have changed for a rename to be looked for in it.
+const RENAME_CHANGES_MAX: usize = 2_000;
 
 pub(crate) fn commit(objects: &Objects, oid: &Oid) -> Result<Commit> {
     let bytes = objects.read_as(oid, Kind::Commit)?;
@@ -36,7 +47,7 @@ pub(crate) fn parse_commit(oid: Oid, bytes: &[u8]) -> Option<Commit> {
     Some(Commit { oid, tree: tree?, parents, author: author?, committer: committer?, message })
 }
 
-fn parse_signature(line: &[u8]) -> Option<Signature> {
+pub(crate) fn parse_signature(line: &[u8]) -> Option<Signature> {
     let text = String::from_utf8_lossy(line);
     let (name, rest) = text.split_once('<')?;
     let (email, date) = rest.split_once('>')?;
@@ -51,47 +62,134 @@ fn parse_signature(line: &[u8]) -> Option<Signature> {
     })
 }
 
-/// By date, newest first; a commit comes after all of its children that were reached before it.
+/// The commits that `from` has and `without` has not.
+pub(crate) fn range(objects: &Objects, from: Oid, without: Oid) -> Result<HashSet<Oid>> {
+    let mut walk = objects.repository().revwalk()?;
+    walk.push(from.into())?;
+    walk.hide(without.into())?;
+    walk.take(RANGE_MAX).map(|oid| Ok(Oid::from(oid?))).collect()
+}
+
+/// A path that is followed: its names, and what is there in one commit.
+#[derive(Clone)]
+struct Followed {
+    names: Rc<Vec<Vec<u8>>>,
+    trail: Trail,
+}
+
+struct Walk<'a> {
+    scratch: Scratch<'a>,
+    query: &'a LogQuery,
+    /// Commits of the range; all when `None`.
+    range: Option<HashSet<Oid>>,
+    seen: HashSet<Oid>,
+    /// Of one date, the one that was found first.
+    queue: BinaryHeap<(i64, Reverse<usize>, Oid)>,
+    links: HashMap<Oid, CommitLinks>,
+    paths: HashMap<Oid, Followed>,
+    renames_left: usize,
+}
+
+/// By date, newest first; a commit comes after all of its children that were reached before it. With a path, the
+/// commits that changed what is there; where a merge has it from a parent, that parent's history alone (git-log,
+/// "History Simplification", the default mode).
 pub(crate) fn log(objects: &Objects, query: &LogQuery) -> Result<LogPage> {
     let limit = query.limit.clamp(1, 1000);
-    let mut seen = HashSet::from([query.from]);
-    let mut queue = BinaryHeap::from([(objects.commit_links(&query.from)?.time, query.from)]);
+    let range = query.without.map(|without| range(objects, query.from, without)).transpose()?;
+    let scratch = Scratch::new(objects);
+    let (seen, links, paths) = (HashSet::new(), HashMap::new(), HashMap::new());
+    let mut walk = Walk { scratch, query, range, seen, queue: BinaryHeap::new(), links, paths, renames_left: RENAMES_MAX };
+    walk.push(query.from, None)?;
     let mut page = LogPage { commits: Vec::new(), next: None };
     let mut past = query.after.is_none();
     let mut walked = 0;
     let mut last = None;
-    while let Some((_, oid)) = queue.pop() {
+    while let Some((_, _, oid)) = walk.queue.pop() {
         if page.commits.len() == limit || walked == WALK_MAX {
             page.next = last;
             return Ok(page);
         }
-        let links = objects.commit_links(&oid)?;
-        for parent in &links.parents {
-            if seen.insert(*parent) {
-                queue.push((objects.commit_links(parent)?.time, *parent));
-            }
-        }
+        let shown = walk.step(oid)?;
         if !past {
             past = query.after == Some(oid);
             continue;
         }
         walked += 1;
         last = Some(oid);
-        if query.path.as_ref().map_or(Ok(true), |path| changes(objects, &links, path))? {
+        if shown {
             page.commits.push(commit(objects, &oid)?);
         }
     }
     if past { Ok(page) } else { Err(cloud::Error::Stale("the cursor").into()) }
 }
 
-/// Whether a commit differs at `path` from every one of its parents.
-fn changes(objects: &Objects, links: &CommitLinks, path: &RepoPath) -> Result<bool> {
-    let at = |tree: Oid| Ok::<_, Error>(find(objects, tree, path)?.map(|found| (found.mode, found.oid)));
-    let here = at(links.tree)?;
-    for parent in &links.parents {
-        if at(objects.commit_links(parent)?.tree)? == here {
-            return Ok(false);
+impl Walk<'_> {
+    fn push(&mut self, oid: Oid, near: Option<&Followed>) -> Result<()> {
+        let outside = self.range.as_ref().is_some_and(|range| !range.contains(&oid));
+        if outside || !self.seen.insert(oid) {
+            return Ok(());
         }
+        let links = self.scratch.objects.commit_links(&oid)?;
+        if let Some(path) = &self.query.path {
+            let names = near.map_or_else(|| Rc::new(names_of(&path.to_bytes())), |near| Rc::clone(&near.names));
+            let trail = Trail::of(&self.scratch, links.tree, &names, near.map(|near| &near.trail))?;
+            self.paths.insert(oid, Followed { names, trail });
+        }
+        self.queue.push((links.time, Reverse(self.seen.len()), oid));
+        self.links.insert(oid, links);
+        Ok(())
     }
-    Ok(!links.parents.is_empty() || here.is_some())
+
+    /// Queues the parents; whether the commit is one to show.
+    fn step(&mut self, oid: Oid) -> Result<bool> {
+        let Some(links) = self.links.remove(&oid) else { return Ok(false) };
+        let Some(here) = self.paths.remove(&oid) else {
+            for parent in &links.parents {
+                self.push(*parent, None)?;
+            }
+            return Ok(true);
+        };
+        let mut gone = true;
+        for parent in &links.parents {
+            let tree = self.scratch.objects.commit_links(parent)?.tree;
+            let there = Trail::of(&self.scratch, tree, &here.names, Some(&here.trail))?.end();
+            gone &= there.is_none();
+            if there == here.trail.end() {
+                self.push(*parent, Some(&here))?;
+                return Ok(false);
+            }
+        }
+        let mut next = here.clone();
+        if gone
+            && self.query.follow
+            && let Some(first) = links.parents.first()
+            && let Some(names) = self.renamed_from(*first, links.tree, &here.names)?
+        {
+            next = Followed { names: Rc::new(names), trail: Trail::default() };
+        }
+        for parent in &links.parents {
+            self.push(*parent, Some(&next))?;
+        }
+        Ok(!links.parents.is_empty() || here.trail.end().is_some())
+    }
+
+    fn renamed_from(&mut self, parent: Oid, tree: Oid, names: &[Vec<u8>]) -> Result<Option<Vec<Vec<u8>>>> {
+        if self.renames_left == 0 {
+            return Ok(None);
+        }
+        self.renames_left -= 1;
+        let before = self.scratch.objects.commit_links(&parent)?.tree;
+        source_of(&self.scratch, before, tree, &names.join(&b'/')).map(|path| path.map(|path| names_of(&path)))
+    }
+}
+
+/// The path in the tree `before` of the file that is at `path` in `tree`, when it was renamed.
+pub(crate) fn source_of(scratch: &Scratch<'_>, before: Oid, tree: Oid, path: &[u8]) -> Result<Option<Vec<u8>>> {
+    let changes = tree_changes(scratch, Some(before), Some(tree), RENAME_CHANGES_MAX)?;
+    if changes.more {
+        return Ok(None);
+    }
+    let renames = find_renames(scratch, &changes.list, Follow { empty: true, matters: &|_| true })?;
+    let found = renames.iter().find(|rename| changes.list[rename.to].path == path);
+    Ok(found.map(|rename| changes.list[rename.from].path.clone()))
 }

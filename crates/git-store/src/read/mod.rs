@@ -1,24 +1,34 @@
 //! Reading for people: revisions, folders, files, history, differences, and a checkout.
 
+mod archive;
+mod blame;
 mod checkout;
+mod compare;
 mod diff;
 mod files;
 mod globs;
 mod history;
 mod matcher;
+mod quote;
 mod search;
+mod touched;
+mod trail;
 mod tree;
 
+pub(crate) use archive::{Archive, archive};
+pub(crate) use blame::blame;
 pub(crate) use checkout::checkout;
+pub(crate) use compare::compare;
 pub(crate) use diff::diff;
 pub(crate) use files::{is_prefix, paths};
 pub use globs::Globs;
-pub(crate) use history::{commit, log, parse_commit};
+pub(crate) use history::{commit, log, parse_commit, parse_signature, source_of};
 pub(crate) use matcher::is_binary;
 pub use matcher::{Matcher, PatternOptions};
 pub(crate) use search::search;
 pub use search::{SearchPage, SearchQuery};
-pub(crate) use tree::{existing, file, find, tree};
+pub(crate) use touched::touched;
+pub(crate) use tree::{existing, file, tree};
 
 use crate::objects::Objects;
 use crate::pack::Kind;

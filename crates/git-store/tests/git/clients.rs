@@ -189,5 +189,5 @@ async fn a_damaged_blob_is_an_error_and_never_a_wrong_clone() {
 
 async fn log_of(machine: &Machine) -> git_store::LogQuery {
     let from = machine.store.head(&machine.id).await.unwrap().oid.unwrap();
-    git_store::LogQuery { from, path: None, after: None, limit: 10 }
+    git_store::LogQuery { limit: 10, ..git_store::LogQuery::of(from) }
 }

@@ -29,7 +29,7 @@ pub fn request(head: Option<Oid>, n: usize) -> CommitFiles {
 
 /// Every object that the branch leads to can be read.
 pub async fn is_whole(store: &GitStore, id: &RepositoryId, head: Oid) -> usize {
-    let query = LogQuery { from: head, path: None, after: None, limit: 1000 };
+    let query = LogQuery { limit: 1000, ..LogQuery::of(head) };
     let commits = store.log(id, query).await.unwrap().commits;
     for commit in &commits {
         for entry in store.tree(id, commit.oid, None, None, 1000).await.unwrap().entries {

@@ -19,4 +19,5 @@ mod raw;
 mod reading;
 mod searching;
 mod stock;
+mod telling;
 mod trees;

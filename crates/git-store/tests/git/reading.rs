@@ -134,7 +134,7 @@ async fn history_and_differences_are_told() {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let query = LogQuery { from: head, path: None, after, limit: 5 };
+        let query = LogQuery { after, limit: 5, ..LogQuery::of(head) };
         let page = machine.store.log(&machine.id, query).await.unwrap();
         seen.extend(page.commits.iter().map(|commit| commit.oid));
         after = page.next;
@@ -143,18 +143,18 @@ async fn history_and_differences_are_told() {
         }
     }
     assert_eq!(seen, commits);
-    let query = LogQuery { from: head, path: Some(path("a")), after: None, limit: 100 };
+    let query = LogQuery { path: Some(path("a")), limit: 100, ..LogQuery::of(head) };
     assert_eq!(machine.store.log(&machine.id, query).await.unwrap().commits.len(), 6);
 
     let renamed = FileChange::Move { from: path("a"), to: path("c") };
     let next = commit(&machine, Some(head), "r", vec![renamed, put("bin", vec![0, 1, 2])]).await.unwrap();
-    let diff = machine.store.diff(&machine.id, Some(head), next).await.unwrap();
+    let diff = machine.store.diff(&machine.id, Some(head), next, false).await.unwrap();
     let status: Vec<_> = diff.files.iter().map(|f| (f.new_path.as_deref(), f.status, f.binary)).collect();
     assert!(status.contains(&(Some("c"), FileStatus::Renamed, false)), "{status:?}");
     assert!(status.contains(&(Some("bin"), FileStatus::Added, true)), "{status:?}");
-    let diff = machine.store.diff(&machine.id, Some(seen[1]), seen[0]).await.unwrap();
+    let diff = machine.store.diff(&machine.id, Some(seen[1]), seen[0], false).await.unwrap();
     assert!(diff.files[0].patch.as_deref().unwrap().contains("@@") && diff.files[0].additions > 0);
-    assert_eq!(machine.store.diff(&machine.id, None, head).await.unwrap().files.len(), 2);
+    assert_eq!(machine.store.diff(&machine.id, None, head, false).await.unwrap().files.len(), 2);
     let found = machine.store.commit(&machine.id, head).await.unwrap();
     assert_eq!((found.author, found.message.as_str()), (person(), "change 11\n"));
 }
