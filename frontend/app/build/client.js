@@ -15,10 +15,16 @@ const memberName = (name) => (PLAIN.test(name) ? name : JSON.stringify(name));
 const comment = (text, indent) =>
   text ? `${indent}/** ${text.replaceAll('*/', '* /').replace(/\s+/g, ' ').trim()} */\n` : '';
 
+/** Schemas that the document has: a reference to any other says nothing about its value. */
+let known;
+
 /** The TypeScript type of a JSON schema. */
 export function typeOf(schema, indent = '') {
   if (!schema || schema === true) return 'unknown';
-  if (schema.$ref) return typeName(schema.$ref.split('/').pop());
+  if (schema.$ref) {
+    const name = schema.$ref.split('/').pop();
+    return !known || known.has(name) ? typeName(name) : 'unknown';
+  }
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
   const several = schema.oneOf ?? schema.anyOf;
   if (several) return several.map((one) => typeOf(one, indent)).join(' | ');
@@ -90,6 +96,7 @@ function resultType(operation) {
 
 /** The text of the generated module. */
 export function generate(document) {
+  known = new Set(Object.keys(document.components.schemas));
   const schemas = Object.entries(document.components.schemas).map(
     ([name, schema]) => `${comment(schema.description, '')}export type ${typeName(name)} = ${typeOf(schema)};`,
   );

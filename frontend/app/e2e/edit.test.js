@@ -1,7 +1,8 @@
 // Files: edited, in conflict, searched, committed, pushed, and looked back at.
 
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -125,6 +126,29 @@ test('a push from a stock git client appears by itself', async () => {
   git('-C', 'clone', 'push', '-q');
   await page.getByRole('link', { name: 'pushed from a laptop' }).waitFor();
   await accessible(page, 'commits');
+});
+
+test('a file says who wrote each line and what became of it', async () => {
+  await walk.visit('/p/shop/file?ref=main&path=README.md');
+  await page.getByRole('link', { name: 'Blame' }).click();
+  const last = page.locator('tbody', { hasText: 'Edited in the browser.' });
+  await last.getByRole('link', { name: 'readme: say where it was edited' }).waitFor();
+  await accessible(page, 'blame');
+  await page.getByRole('navigation', { name: 'Views of this file' }).getByRole('link', { name: 'History' }).click();
+  await page.getByRole('link', { name: 'readme: say where it was edited' }).waitFor();
+  await page.getByRole('link', { name: 'pushed from a laptop' }).waitFor({ state: 'detached' });
+  await accessible(page, 'history of a file');
+});
+
+test('the tree says who touched what, and goes home as one file', async () => {
+  await walk.visit('/p/shop/files');
+  const row = page.locator('.files li', { hasText: 'pushed.txt' });
+  await row.getByRole('link', { name: 'pushed from a laptop' }).waitFor();
+  await accessible(page, 'files');
+  const link = page.getByRole('link', { name: 'As ZIP: shop' });
+  const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  const bytes = readFileSync(await download.path());
+  assert.equal(bytes.subarray(0, 2).toString(), 'PK');
 });
 
 test('nothing was asked of another host, and no page broke', () => unbroken(walk));

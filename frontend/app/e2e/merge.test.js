@@ -40,6 +40,7 @@ test('a branch is created and deleted, and the deletion taken back', async () =>
 
 test('what a branch has is seen and merged', async () => {
   await page.locator('.rows li', { hasText: 'feature/clean' }).getByRole('link', { name: 'Compare' }).click();
+  await page.getByText('feature/clean: ahead of main by 1, behind by 0').waitFor();
   await page.locator('tr.added', { hasText: 'apple' }).waitFor();
   await accessible(page, 'compare');
   await page.getByRole('button', { name: 'Merge into main…' }).click();
@@ -85,6 +86,23 @@ test('a file that one side deleted is kept or deleted', async () => {
   await accessible(page, 'a choice between files');
   await page.getByRole('button', { name: 'Merge into main', exact: true }).click();
   await page.getByRole('heading', { name: 'Merge binary into main' }).waitFor();
+});
+
+test('a tag is made, offered as a download, deleted and taken back', async () => {
+  await walk.visit('/p/shop/tags');
+  await page.getByText('No tags yet.').waitFor();
+  await page.getByRole('button', { name: 'New tag' }).click();
+  await dialog().getByLabel('Name').fill('v1.0.0');
+  await dialog().getByLabel('Message (optional)').fill('The first');
+  await page.getByRole('button', { name: 'Create tag' }).click();
+  await page.getByRole('link', { name: 'v1.0.0', exact: true }).waitFor();
+  await page.getByRole('link', { name: 'As tar.gz: v1.0.0' }).waitFor();
+  await accessible(page, 'tags');
+  await page.getByRole('button', { name: 'Delete: v1.0.0' }).click();
+  await dialog().getByRole('button', { name: 'Delete' }).click();
+  await page.getByText('No tags yet.').waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('link', { name: 'v1.0.0', exact: true }).waitFor();
 });
 
 test('nothing was asked of another host, and no page broke', () => unbroken(walk));

@@ -4,6 +4,7 @@ import { call } from '../api/client';
 import { t } from '../i18n';
 import { BranchPicker } from '../parts/BranchPicker';
 import { BranchTabs } from '../parts/BranchTabs';
+import { CommitList } from '../parts/CommitList';
 import { Diff } from '../parts/Diff';
 import { MergeBox } from '../parts/MergeBox';
 import { Trouble } from '../parts/Trouble';
@@ -22,7 +23,7 @@ export function Compare() {
   const pair = `${base} ${head}`;
   const merging = asked === pair;
   const compared = useLoaded(
-    () => call('get_diff', { path: { project: slug }, query: { base, head } }),
+    () => call('get_comparison', { path: { project: slug }, query: { base, head } }),
     `${slug} ${base} ${head}`,
   );
   useEvents(project, ['git.'], compared.reload);
@@ -50,7 +51,7 @@ export function Compare() {
           value={head}
           onChange={(chosen) => choose({ base, head: chosen })}
         />
-        {base !== head && !merging && (
+        {found && found.ahead > 0 && !merging && (
           <button type="button" class="primary" onClick={() => setAsked(pair)}>
             {t('merge.into', { into: base })}
           </button>
@@ -60,7 +61,16 @@ export function Compare() {
       {compared.loading && !found && <Waiting />}
       {found && (
         <>
+          {base !== head && (
+            <p role="status">{t('compare.distance', { head, base, ahead: found.ahead, behind: found.behind })}</p>
+          )}
           {merging && <MergeBox key={`${base} ${head}`} into={base} from={head} />}
+          {found.commits.length > 0 && (
+            <section>
+              <h2>{t('commits.title')}</h2>
+              <CommitList slug={slug} commits={found.commits} />
+            </section>
+          )}
           <Diff diff={found} />
         </>
       )}

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { call } from '../api/client';
 import type { Operations } from '../api/generated';
 import { bytes, t, type TextKey } from '../i18n';
+import { Archive } from '../parts/Archive';
 import { BranchPicker } from '../parts/BranchPicker';
 import { Crumbs } from '../parts/Crumbs';
 import { Dialog } from '../parts/Dialog';
@@ -10,6 +11,7 @@ import { Drafts } from '../parts/Drafts';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
+import { Moment } from '../parts/Moment';
 import { Readme } from '../parts/Readme';
 import { usePages } from '../state/loaded';
 import { page } from '../state/paging';
@@ -46,7 +48,7 @@ export function Files() {
   const [creating, setCreating] = useState(false);
   const pages = usePages(
     (cursor) =>
-      call('list_tree', { path: { project: slug }, query: { ref: branch, path, ...page(cursor, 200) } }),
+      call('list_tree', { path: { project: slug }, query: { ref: branch, path, last_commit: true, ...page(cursor, 200) } }),
     `${slug} ${branch} ${path}`,
   );
   useEvents(project, ['git.'], pages.reload);
@@ -87,12 +89,21 @@ export function Files() {
                     {entry.name}
                   </a>
                 )}
+                {entry.last_commit && (
+                  <a class="last quiet" href={href(['p', slug, 'commits', entry.last_commit.id])}>
+                    {entry.last_commit.summary}
+                  </a>
+                )}
                 <span class="size quiet">{typeof entry.size === 'number' ? bytes(entry.size) : ''}</span>
+                {entry.last_commit && <Moment at={entry.last_commit.time} />}
               </li>
             ))}
           </ul>
         )}
       </List>
+      <p class="quiet">
+        {t('project.archive')}: <Archive slug={slug} branch={branch} path={path} name={path || slug} />
+      </p>
       {path !== '' && <Readme slug={slug} branch={branch} path={path} />}
       {creating && <NewFile slug={slug} branch={branch} folder={path} onClose={() => setCreating(false)} />}
     </>

@@ -11,8 +11,10 @@ import { Job } from './Job';
 import { Jobs } from './Jobs';
 import { NotFound } from './NotFound';
 import { Overview } from './Overview';
+import { Tags } from './Tags';
 
 const Storage = lazy(async () => (await import('./Storage')).Storage);
+const Blame = lazy(async () => (await import('./Blame')).Blame);
 const Search = lazy(async () => (await import('./Search')).Search);
 const Settings = lazy(async () => (await import('./Settings')).Settings);
 
@@ -32,8 +34,12 @@ export function ProjectPage({ section, id }: { section: string; id: string | und
       return id ? <Commit key={id} id={id} /> : <Commits />;
     case 'compare':
       return <Compare />;
+    case 'blame':
+      return <Blame />;
     case 'search':
       return <Search />;
+    case 'tags':
+      return <Tags />;
     case 'branches':
       return <Branches />;
     case 'jobs':

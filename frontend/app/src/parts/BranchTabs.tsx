@@ -8,6 +8,7 @@ export function BranchTabs({ current }: { current: 'branches' | 'tags' | 'compar
   const { slug } = useProject().project;
   const items = [
     { name: 'branches', text: t('branches.title'), href: href(['p', slug, 'branches']) },
+    { name: 'tags', text: t('project.tags'), href: href(['p', slug, 'tags']) },
     { name: 'compare', text: t('compare.title'), href: href(['p', slug, 'compare']) },
   ];
   return <Tabs label={t('branches.title')} items={items} current={current} />;

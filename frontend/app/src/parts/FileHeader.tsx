@@ -24,6 +24,7 @@ export function FileHeader({
   const items = [
     { name: 'file', text: t('files.content'), href: at('file') },
     { name: 'commits', text: t('files.history'), href: at('commits') },
+    { name: 'blame', text: t('blame.title'), href: at('blame') },
   ];
   return (
     <>
