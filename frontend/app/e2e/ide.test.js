@@ -77,9 +77,15 @@ test('a build says first that something is not committed, then runs', async () =
 
 test('a small file that is uploaded is a draft; a large one goes to the files area', async () => {
   const upload = async (name, bytes) => {
-    await me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'events' }).click({ button: 'right' });
+    const folder = me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'events' });
+    const item = me.page.getByRole('menuitem', { name: 'Upload...' });
+    // The list may be drawn anew under the menu, which then closes.
+    for (let round = 0; round < 5 && !(await item.isVisible()); round += 1) {
+      await folder.click({ button: 'right' });
+      await item.waitFor({ timeout: 4000 }).catch(() => undefined);
+    }
     const choosing = me.page.waitForEvent('filechooser');
-    await me.page.getByRole('menuitem', { name: 'Upload...' }).click();
+    await item.click();
     await (await choosing).setFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.alloc(bytes, name) });
   };
   await upload('small.json', 1000);
