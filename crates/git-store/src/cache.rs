@@ -37,6 +37,7 @@ pub(crate) struct PackCache {
     bytes_max: u64,
     clock: AtomicU64,
     open: Mutex<HashMap<RepositoryId, Arc<RepositoryPacks>>>,
+    is_ready: Mutex<bool>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -102,21 +103,32 @@ impl Drop for RepositoryPacks {
 }
 
 impl PackCache {
-    /// Starts empty: what an earlier process left may be torn.
-    pub(crate) fn new(root: PathBuf, bytes_max: u64) -> Result<Self> {
+    /// Touches no disk before it is needed: a cold start does not wait for folders.
+    pub(crate) fn new(root: PathBuf, bytes_max: u64) -> Self {
+        Self { root, bytes_max, clock: AtomicU64::new(0), open: Mutex::default(), is_ready: Mutex::new(false) }
+    }
+
+    /// Empties the folder the first time: what an earlier process left may be torn.
+    fn ready(&self) -> Result<()> {
+        let mut is_ready = locked(&self.is_ready);
+        if *is_ready {
+            return Ok(());
+        }
         for part in ["repositories", "quarantine"] {
-            match std::fs::remove_dir_all(root.join(part)) {
+            match std::fs::remove_dir_all(self.root.join(part)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io("emptying the pack cache")(error));
                 }
-                _ => std::fs::create_dir_all(root.join(part)).map_err(Error::io("making the pack cache"))?,
+                _ => std::fs::create_dir_all(self.root.join(part)).map_err(Error::io("making the pack cache"))?,
             }
         }
-        Ok(Self { root, bytes_max, clock: AtomicU64::new(0), open: Mutex::default() })
+        *is_ready = true;
+        Ok(())
     }
 
     /// A folder that goes away with its value.
     pub(crate) fn quarantine(&self) -> Result<TempDir> {
+        self.ready()?;
         let dir = tempfile::Builder::new().prefix("push-").tempdir_in(self.root.join("quarantine"));
         let dir = dir.map_err(Error::io("making a quarantine"))?;
         std::fs::create_dir(dir.path().join("pack")).map_err(Error::io("making a quarantine"))?;
@@ -125,6 +137,7 @@ impl PackCache {
 
     /// The packs of this epoch. Of an epoch that has passed they are not kept for others.
     fn entry(&self, repository: &RepositoryId, epoch: u64, packs: &[StoredPack]) -> Result<Arc<RepositoryPacks>> {
+        self.ready()?;
         let mut open = locked(&self.open);
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let earlier = open.get(repository).cloned();

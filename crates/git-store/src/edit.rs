@@ -28,7 +28,7 @@ pub(crate) enum Built<T, O = Oid> {
 /// What became of a ref for which something was built.
 pub(crate) enum Written<T> {
     /// The ref points at this.
-    Done(Oid, Option<Commit>),
+    Done(Oid, Option<Box<Commit>>),
     /// An earlier try with the same push id did it.
     Before(Oid),
     Stopped(T),
@@ -84,7 +84,7 @@ impl GitStore {
         };
         let updates = vec![Update { name: name.clone(), old, new: Some(oid) }];
         settle(&name, self.push(id, Push { updates, received, atomic: true, id: push_id }, policy).await?)?;
-        Ok(Written::Done(oid, commit))
+        Ok(Written::Done(oid, commit.map(Box::new)))
     }
 
     pub(crate) async fn write_commit(
@@ -98,7 +98,7 @@ impl GitStore {
         let build =
             move |scratch: &mut Scratch<'_>| -> Result<Built<()>> { build(scratch, &request).map(Built::Object) };
         match self.write_objects(id, target, policy, build).await? {
-            Written::Done(_, Some(commit)) => Ok(commit),
+            Written::Done(_, Some(commit)) => Ok(*commit),
             Written::Done(oid, None) | Written::Before(oid) => self.commit(id, oid).await,
             Written::Stopped(()) => Err(Error::Invalid("there is nothing to commit".into())),
         }

@@ -122,7 +122,9 @@ impl GitStore {
         let target = Target { name: name.clone(), old: Some(expected_into), push_id: push_id.clone() };
         let build = move |scratch: &mut Scratch<'_>| build_merge(scratch, &request);
         match self.write_objects(repository, target, policy, build).await? {
-            Written::Done(oid, commit) => self.done(repository, MergeKind::Merge, oid, commit).await,
+            Written::Done(oid, commit) => {
+                self.done(repository, MergeKind::Merge, oid, commit.map(|commit| *commit)).await
+            }
             Written::Before(oid) => self.done(repository, MergeKind::Merge, oid, None).await,
             Written::Stopped(Told::Conflicts(left)) => Ok(MergeOutcome::Conflicts(left)),
             Written::Stopped(Told::UpToDate) => self.done(repository, MergeKind::UpToDate, expected_into, None).await,
@@ -145,7 +147,9 @@ impl GitStore {
         let target = Target { name, old, push_id: request.push_id.clone() };
         let build = move |scratch: &mut Scratch<'_>| build_pick(scratch, &request);
         match self.write_objects(repository, target, policy, build).await? {
-            Written::Done(oid, commit) => self.done(repository, MergeKind::Merge, oid, commit).await,
+            Written::Done(oid, commit) => {
+                self.done(repository, MergeKind::Merge, oid, commit.map(|commit| *commit)).await
+            }
             Written::Before(oid) => self.done(repository, MergeKind::Merge, oid, None).await,
             Written::Stopped(left) => Ok(MergeOutcome::Conflicts(left)),
         }

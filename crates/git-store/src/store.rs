@@ -55,9 +55,9 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 impl GitStore {
-    /// Opens the store; the cache folder starts empty.
+    /// Opens the store; the cache folder is emptied when it is first used.
     pub fn new(settings: GitStoreSettings) -> Result<Self> {
-        let cache = Arc::new(PackCache::new(settings.cache.clone(), settings.cache_bytes_max)?);
+        let cache = Arc::new(PackCache::new(settings.cache.clone(), settings.cache_bytes_max));
         Ok(Self { inner: Arc::new(Inner { settings, cache, offers: Offers::default(), remembered: Arc::default() }) })
     }
 

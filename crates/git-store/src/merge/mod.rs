@@ -67,7 +67,7 @@ pub(crate) fn merge(scratch: &mut Scratch<'_>, merge: &Merge, resolutions: &[Res
             Resolved::Conflict { conflict, places, .. } => {
                 used.extend(places.iter().filter(|path| given.contains_key(*path)).cloned());
                 if places.iter().all(|path| !given.contains_key(path)) {
-                    left.push(conflict);
+                    left.push(*conflict);
                     continue;
                 }
                 for path in places {

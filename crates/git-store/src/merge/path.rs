@@ -58,7 +58,7 @@ impl Sides<'_> {
             hunks: Vec::new(),
             merged: None,
         };
-        Resolved::Conflict { conflict, places: vec![self.path.to_vec()], leaf }
+        Resolved::Conflict { conflict: Box::new(conflict), places: vec![self.path.to_vec()], leaf }
     }
 }
 

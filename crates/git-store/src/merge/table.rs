@@ -30,7 +30,7 @@ pub(crate) enum Resolved {
     /// `None`: nothing is there.
     Clean(Option<Leaf>),
     Conflict {
-        conflict: Conflict,
+        conflict: Box<Conflict>,
         /// The paths that a resolution decides about.
         places: Vec<Vec<u8>>,
         /// What git would leave in the work tree.
@@ -233,6 +233,6 @@ fn folders_in_the_way(places: &mut [Place], sides: &[Vec<Change>; 2]) {
             hunks: Vec::new(),
             merged: None,
         };
-        place.outcome = Resolved::Conflict { conflict, places: vec![place.path.clone()], leaf };
+        place.outcome = Resolved::Conflict { conflict: Box::new(conflict), places: vec![place.path.clone()], leaf };
     }
 }

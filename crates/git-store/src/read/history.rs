@@ -98,7 +98,8 @@ pub(crate) fn log(objects: &Objects, query: &LogQuery) -> Result<LogPage> {
     let range = query.without.map(|without| range(objects, query.from, without)).transpose()?;
     let scratch = Scratch::new(objects);
     let (seen, links, paths) = (HashSet::new(), HashMap::new(), HashMap::new());
-    let mut walk = Walk { scratch, query, range, seen, queue: BinaryHeap::new(), links, paths, renames_left: RENAMES_MAX };
+    let mut walk =
+        Walk { scratch, query, range, seen, queue: BinaryHeap::new(), links, paths, renames_left: RENAMES_MAX };
     walk.push(query.from, None)?;
     let mut page = LogPage { commits: Vec::new(), next: None };
     let mut past = query.after.is_none();

@@ -24,13 +24,13 @@ impl fmt::Display for Broken {
 }
 
 /// The number of states, all of them good.
-pub fn explore(rules: Rules) -> Result<usize, Broken> {
+pub fn explore(rules: Rules) -> Result<usize, Box<Broken>> {
     let first = World::first();
     let mut from: HashMap<World, Option<(World, String)>> = HashMap::from([(first.clone(), None)]);
     let mut open = VecDeque::from([first]);
     while let Some(world) = open.pop_front() {
         if let Some(invariant) = world.broken() {
-            return Err(Broken { invariant, way: way_to(&from, &world), end: world });
+            return Err(Box::new(Broken { invariant, way: way_to(&from, &world), end: world }));
         }
         for (step, next) in world.next(rules) {
             if !from.contains_key(&next) {

@@ -133,6 +133,9 @@ fn held(packs: &BTreeSet<Pack>) -> Objects {
     packs.iter().flatten().copied().collect()
 }
 
+/// Takes a pusher on: what happens, what becomes of it, and what changes besides.
+type Step<'a> = dyn FnMut(&str, Pusher, &dyn Fn(&mut World)) + 'a;
+
 impl World {
     pub fn first() -> Self {
         let (base, lost) = (Pack::from([BASE]), Pack::from([LOST]));
@@ -220,14 +223,7 @@ impl World {
         }
     }
 
-    fn swap(
-        &self,
-        n: usize,
-        checked_in: u8,
-        read: &Record,
-        rules: Rules,
-        to: &mut dyn FnMut(&str, Pusher, &dyn Fn(&mut Self)),
-    ) {
+    fn swap(&self, n: usize, checked_in: u8, read: &Record, rules: Rules, to: &mut Step<'_>) {
         let (object, _) = brings(n);
         if rules.compare_and_swap && self.record.generation != read.generation {
             let again = Pusher::Again { checked_in, record: self.record.clone() };

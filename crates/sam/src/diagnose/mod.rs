@@ -196,7 +196,7 @@ impl Findings<'_> {
                 lines.diagnostic(range, one.severity, &one.code, &one.message)
             })
             .collect();
-        told.sort_by(|a, b| (a.line, a.severity, a.column).cmp(&(b.line, b.severity, b.column)));
+        told.sort_by_key(|finding| (finding.line, finding.severity, finding.column));
         told.dedup();
         told.truncate(FINDINGS_MAX);
         told
