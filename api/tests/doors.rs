@@ -106,7 +106,7 @@ const ULID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// Every operation, its area and its door. The test below fails for an operation that is not here.
 fn doors() -> Vec<(&'static str, Area, Door)> {
-    use Area::{Environments, Files, Identity, Jobs, Projects, Public, Repository};
+    use Area::{Downloads, Environments, Files, Identity, Jobs, Projects, Public, Repository};
     use Door::{Admin, Member, Open, SignedIn};
     let read = Member("", "");
     vec![
@@ -154,7 +154,13 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("create_branch", Repository, Member("", r#"{"name":"x"}"#)),
         ("delete_branch", Repository, read),
         ("list_tree", Repository, read),
-        ("get_file", Repository, Member("path=README.md", "")),
+        ("get_file", Downloads, Member("path=README.md", "")),
+        ("search_files", Repository, Member("q=x", "")),
+        ("list_paths", Repository, read),
+        ("preview_merge", Repository, Member("into=main&from=main", "")),
+        ("create_merge", Repository, Member("", r#"{"into":"main","from":"main"}"#)),
+        ("create_cherry_pick", Repository, Member("", r#"{"onto":"main","commit":"main"}"#)),
+        ("create_revert", Repository, Member("", r#"{"onto":"main","commit":"main"}"#)),
         ("get_lfs_object", Repository, read),
         (
             "create_commit",
@@ -400,7 +406,7 @@ async fn a_project_is_made_edited_and_built_over_rest() {
         send(&world, Area::Repository, Some(&ada), json_request("POST", "/projects/shop/commits", &commit)).await;
     assert_eq!(commit.status, StatusCode::CREATED, "{:?}", commit.body);
     let file = "/projects/shop/file?ref=main&path=a/b.bin";
-    let file = send(&world, Area::Repository, Some(&ada), request("GET", file, &[], Body::empty())).await;
+    let file = send(&world, Area::Downloads, Some(&ada), request("GET", file, &[], Body::empty())).await;
     assert_eq!(&file.body[..], &bytes[..]);
     assert_eq!(
         (&file.headers["content-type"], &file.headers["x-file-mode"]),
