@@ -1,6 +1,6 @@
 // Opens a project: `…/static/ide/index.html?project=SLUG&ref=BRANCH&path=FILE&line=N`; only the project is needed.
 
-import { call, Problem } from '../../app/src/api/client';
+import { call, callVersioned, Problem } from '../../app/src/api/client';
 import { activate } from './platform/extension';
 import { IndexedKeep } from './platform/files/indexed-keep';
 import { ProjectFiles } from './platform/files/project-files';
@@ -22,6 +22,8 @@ async function main(): Promise<void> {
     return;
   }
   say(t('opening', { project: slug }));
+  // The workbench takes them in when it starts; without an answer it has what this browser has.
+  const settings = callVersioned('get_settings', {}, { expectSignedOut: true }).catch(() => undefined);
   try {
     const [me, project] = await Promise.all([
       call('get_me', {}, { expectSignedOut: true }),
@@ -32,7 +34,7 @@ async function main(): Promise<void> {
     const [{ start }] = await Promise.all([import('./host/workbench'), files.refresh()]);
     opening?.remove();
     const open = { project, files };
-    const vscode = await start(open);
+    const vscode = await start(open, settings);
     const bench: Bench = {
       vscode,
       open,
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
       around: {
         switchBranch: (ref) => location.assign(`?${new URLSearchParams({ project: slug, ref })}`),
         showPages: (part) => location.assign(`${pages}#/p/${encodeURIComponent(slug)}${part ? `/${part}` : ''}`),
+        download: (href, name) => Object.assign(document.createElement('a'), { href, download: name }).click(),
       },
     };
     activate(bench);

@@ -5,6 +5,7 @@ import { rowText, totalText } from '../../../ide/src/platform/run/figures-view';
 import { known, position, positions } from '../../../ide/src/platform/run/problems';
 import { globs } from '../../../ide/src/platform/search/globs';
 import { resembles } from '../../../ide/src/platform/search/quick-open';
+import { byLine } from '../../../ide/src/platform/source-control/blame';
 import { isMerged } from '../../../ide/src/platform/source-control/merge-desk';
 import { en } from '../../../ide/src/platform/texts/en';
 import { ko } from '../../../ide/src/platform/texts/ko';
@@ -83,4 +84,13 @@ test('figures say what a request took and cost', () => {
 test('both languages fill in the same values', () => {
   const values = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
   for (const key of Object.keys(en) as (keyof typeof en)[]) expect([key, ...values(ko[key])]).toEqual([key, ...values(en[key])]);
+});
+
+test('every line has the commit of its range', () => {
+  const at = { name: 'A', email: 'a@example.com', at: 0, offset_minutes: 0 };
+  const commit = (id: string) => ({ id, tree: '', parents: [], author: at, committer: at, message: id });
+  const range = (line: number, count: number, id: string) => ({ line, count, commit: id, source_path: 'a', source_line: 1 });
+  const ranges = [range(1, 2, 'x'), range(3, 1, 'y'), range(4, 1, 'x')];
+  const lines = byLine({ ranges, commits: [commit('x'), commit('y')] });
+  expect(lines.map((line) => line?.id)).toEqual(['x', 'x', 'y', 'x']);
 });

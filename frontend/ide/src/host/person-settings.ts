@@ -10,7 +10,8 @@ import { IFileService } from '@codingame/monaco-vscode-api/vscode/vs/platform/fi
 import { StandaloneServices } from '@codingame/monaco-vscode-api/vscode/vs/editor/standalone/browser/standaloneServices';
 import { VSBuffer } from '@codingame/monaco-vscode-api/vscode/vs/base/common/buffer';
 
-import { callVersioned, Problem } from '../../../app/src/api/client';
+import { callVersioned, Problem, type Versioned } from '../../../app/src/api/client';
+import type { SettingsView } from '../../../app/src/api/generated';
 
 const PAUSE_MS = 800;
 /** The platform keeps 64 KiB for a person; other pages have their part. */
@@ -23,25 +24,22 @@ interface IdeSettings {
 
 type All = Record<string, unknown>;
 
+/** As the platform has them. */
+export type StoredSettings = Versioned<SettingsView>;
+
 let known: { all: All; etag: string } | undefined;
 
-async function load(): Promise<{ all: All; etag: string }> {
-  const { value, etag } = await callVersioned('get_settings', {});
-  return { all: value.settings as All, etag };
-}
+const allOf = ({ value, etag }: StoredSettings) => ({ all: value.settings as All, etag });
 
 function ideOf(all: All): IdeSettings {
   const ide = (all.ide ?? {}) as Partial<IdeSettings>;
   return { settings: ide.settings ?? '{}', keybindings: ide.keybindings ?? '[]' };
 }
 
-/** Before the workbench starts. Without an answer it starts with what this browser has. */
-export async function bringSettings(): Promise<void> {
-  try {
-    known = await load();
-  } catch {
-    return;
-  }
+/** Before the workbench starts. Without stored ones it starts with what this browser has. */
+export async function bringSettings(stored: StoredSettings | undefined): Promise<void> {
+  if (!stored) return;
+  known = allOf(stored);
   const { settings, keybindings } = ideOf(known.all);
   await Promise.all([
     initUserConfiguration(settings, { overwrite: true }),
@@ -82,7 +80,7 @@ const same = (one: IdeSettings, other: IdeSettings) =>
 /** On top of the version that is stored; when another page stored one, on top of that. */
 async function put(ide: IdeSettings): Promise<void> {
   for (let round = 0; round < 3; round += 1) {
-    known ??= await load();
+    known ??= allOf(await callVersioned('get_settings', {}));
     const settings = { ...known.all, ide };
     try {
       const { etag } = await callVersioned('set_settings', { body: { settings } }, { ifMatch: known.etag });

@@ -61,7 +61,7 @@ import { PROPOSED } from '../platform/search/register';
 import { FileSystem } from './file-system';
 import { keepState } from './kept-state';
 import { showGutter } from './gutter';
-import { bringSettings, keepSettings } from './person-settings';
+import { bringSettings, keepSettings, type StoredSettings } from './person-settings';
 
 const WORKERS: Record<string, () => Worker> = {
   editorWorkerService: () =>
@@ -103,7 +103,7 @@ function appearance(): Record<string, unknown> {
 }
 
 /** Starts the workbench over the project and gives the public API for the platform module. */
-export async function start(open: OpenProject): Promise<typeof Vscode> {
+export async function start(open: OpenProject, settings: Promise<StoredSettings | undefined>): Promise<typeof Vscode> {
   const root = URI.from({ scheme: SCHEME, path: `/${open.project.slug}` });
   self.MonacoEnvironment = {
     getWorker: (_: string, label: string) => {
@@ -113,7 +113,7 @@ export async function start(open: OpenProject): Promise<typeof Vscode> {
     },
   };
   await createIndexedDBProviders();
-  await bringSettings();
+  await bringSettings(await settings);
   registerCustomProvider(SCHEME, new FileSystem(open.files, root));
   await initialize(
     {

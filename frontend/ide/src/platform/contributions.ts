@@ -32,6 +32,7 @@ export function contributions() {
       command('history', t('fileHistory'), 'history'),
       command('log', t('branchHistory'), 'history'),
       command('cherryPick', t('cherryPickCommand')),
+      command('blame', t('toggleBlame')),
       command('build', t('build'), 'tools'),
       command('deploy', t('deploy'), 'rocket'),
       command('cancel', t('cancelRunning'), 'debug-stop'),
@@ -40,6 +41,7 @@ export function contributions() {
       command('logs', t('followLog'), 'output'),
       command('openSite', t('openLiveSite'), 'globe'),
       command('refresh', t('refresh'), 'refresh'),
+      command('download', t('downloadZip'), 'cloud-download'),
       command('colleagueDraft', t('showColleagueDraft')),
       command('sendNow', t('sendNow')),
       command('projects', t('projectPages'), 'home'),
@@ -98,11 +100,13 @@ export function contributions() {
       ],
       'explorer/context': [
         { command: 'workroom.history', when: `${ours} && !explorerResourceIsFolder`, group: '4_workroom@1' },
+        { command: 'workroom.download', when: `${ours} && explorerResourceIsFolder`, group: '5b_importexport@1' },
       ],
       'editor/title': [
         { command: 'workroom.completeMerge', when: 'isMergeEditor', group: 'navigation@-1' },
         { command: 'workroom.openChanges', when: `${ours} && !isInDiffEditor`, group: 'navigation@1' },
         { command: 'workroom.history', when: ours, group: '1_workroom@1' },
+        { command: 'workroom.blame', when: `${ours} && !isInDiffEditor`, group: '1_workroom@2' },
       ],
       'view/title': [
         { command: 'workroom.deploy', when: 'view == workroom.environments', group: 'navigation@1' },

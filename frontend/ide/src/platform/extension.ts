@@ -17,6 +17,7 @@ import { LogChannels } from './run/log-channels';
 import { TemplateHelp } from './run/template-help';
 import { QuickOpen } from './search/quick-open';
 import { registerSearch } from './search/register';
+import { Blame } from './source-control/blame';
 import { Branches } from './source-control/branches';
 import { SourceControl } from './source-control/control';
 import { DraftConflicts } from './source-control/draft-conflicts';
@@ -48,6 +49,7 @@ function assemble(bench: Bench) {
     control,
     branches,
     history,
+    blame: new Blame(bench),
     merging: new Merging(bench, desk, branches, history),
     jobs,
     invoke,
@@ -78,6 +80,7 @@ function commandsOf(bench: Bench, parts: Parts): Record<string, (...given: never
     update: () => parts.merging.update(),
     history: (uri) => history.file(uri),
     log: () => history.branch(),
+    blame: () => parts.blame.toggle(),
     cherryPick: () => parts.merging.cherryPick(),
     build: () => jobs.build(),
     deploy: (given) => jobs.deploy(given),
@@ -87,6 +90,7 @@ function commandsOf(bench: Bench, parts: Parts): Record<string, (...given: never
     logs: (given) => invoke.follow(given),
     openSite: (given) => invoke.openSite(given),
     refresh: () => parts.environments.refresh(),
+    download: (uri) => parts.transfer.download(uri),
     colleagueDraft: () => parts.colleagues.show(),
     sendNow: () => sendNow(bench, parts),
     projects: () => bench.around.showPages(),

@@ -1,7 +1,10 @@
-// What does not fit a draft goes to the files area.
+// What does not fit a draft goes to the files area, and what is wanted on the person's own disk comes from here.
 
+import type * as Vscode from 'vscode';
+
+import { address } from '../../../../app/src/api/client';
 import { Upload } from '../../../../app/src/state/upload';
-import type { Bench } from '../project';
+import { type Bench, pathOf } from '../project';
 import { t } from '../texts';
 import { baseName } from './committed';
 
@@ -40,5 +43,13 @@ export class Transfer {
     if (upload.phase.value !== 'done') return;
     const answer = await window.showInformationMessage(t('uploaded', { path }), t('showFiles'));
     if (answer === t('showFiles')) this.bench.around.showPages('files');
+  }
+
+  /** Downloads a folder, or the whole project, as a ZIP archive of the branch: what is committed. */
+  download(folder?: Vscode.Uri): void {
+    const { project, files } = this.bench.open;
+    const path = folder ? pathOf(this.bench, folder) : '';
+    const parts = { path: { project: project.slug }, query: { ref: files.branch, path, format: 'zip' as const } };
+    this.bench.around.download(address('get_archive', parts), `${path === '' ? project.slug : baseName(path)}.zip`);
   }
 }

@@ -13,6 +13,7 @@ export const en = {
   uploaded: '{path} is in the files area.',
   showFiles: 'Show Files',
   tooMany: '{count} files are too many at once (at most {limit}): use git for that.',
+  downloadZip: 'Download as ZIP',
   // Two versions
   mine: 'Mine',
   theirs: 'Stored meanwhile',
@@ -103,6 +104,9 @@ export const en = {
   cherryPick: 'Cherry-pick',
   cherryPickCommand: 'Cherry-pick a Commit…',
   cherryPickFrom: 'From which branch?',
+  toggleBlame: 'Toggle Authors of Lines',
+  blameUnchanged: 'Authors are shown of a file without changes.',
+  blamePartial: 'The history of {path} is long: some lines are older than what is shown.',
   pushed: '{name} pushed to {branch}. The files are up to date.',
   someone: 'Someone',
   // Build, deploy, run
