@@ -192,7 +192,7 @@ fn history_blame_and_comparisons_are_told() {
         "changes": [{"action": "move", "from": "src/a.txt", "to": "src/moved.txt"}]});
     let moved = work.project.client.post(&work.project.path("/commits"), &moved).expect(201).json()["id"].clone();
     let ids = |route: &str| work.all(route).iter().map(|commit| commit["id"].clone()).collect::<Vec<_>>();
-    assert_eq!(ids("/commits?path=src/moved.txt&limit=1"), [moved.clone()]);
+    assert_eq!(ids("/commits?path=src/moved.txt&limit=1"), std::slice::from_ref(&moved));
     assert_eq!(ids("/commits?path=src/moved.txt&follow=true&limit=1"), [moved.clone(), json!(second), json!(first)]);
     assert_eq!(ids(&format!("/commits?base={first}&limit=2")), [moved, json!(other), json!(second)]);
 
