@@ -89,9 +89,8 @@ pub fn measure(table: &mut Table) -> Result<()> {
     node.zip = size(&prepared.join("bundle.zip"))?;
     for (function, taken) in FUNCTIONS.iter().zip(&ours) {
         let name = function.name;
-        let with_best = |what: &str, samples: &Samples| {
-            format!("{name}: start to {what} (best: {})", milliseconds(samples.best()))
-        };
+        let with_best =
+            |what: &str, samples: &Samples| format!("{name}: start to {what} (best: {})", milliseconds(samples.best()));
         table.compare(&with_best("first /next", &taken.next), &taken.next, Some(("Node", &node.next)));
         table.compare(&with_best("first answer", &taken.reply), &taken.reply, Some(("Node", &node.reply)));
         row(table, &format!("{name}: resident at first /next"), taken.memory(), node.memory());
