@@ -92,7 +92,9 @@ test('what was typed a moment ago survives the end of the page, with its tabs', 
   await second.page.close();
   second = await ide.open({ beside: second.opened });
   await second.page.getByRole('tab', { name: 'samconfig.toml' }).waitFor();
-  await second.page.getByRole('tab', { name: 'template.yaml' }).waitFor();
+  await second.tab('template.yaml');
+  // The page ended before it kept how far the file was scrolled.
+  await second.page.keyboard.press('Control+End');
   await second.line('# not saved').waitFor();
   await until(holds('template.yaml', '# not saved'), 'the draft');
 });
