@@ -42,7 +42,7 @@ async function main(): Promise<void> {
       around: {
         switchBranch: (ref) => location.assign(`?${new URLSearchParams({ project: slug, ref })}`),
         showPages: (part) => location.assign(`${pages}#/p/${encodeURIComponent(slug)}${part ? `/${part}` : ''}`),
-        download: (href, name) => Object.assign(document.createElement('a'), { href, download: name }).click(),
+        download: (href) => Object.assign(document.createElement('a'), { href, download: '' }).click(),
       },
     };
     activate(bench);

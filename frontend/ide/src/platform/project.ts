@@ -27,8 +27,8 @@ export interface Surroundings {
   switchBranch(branch: string): void;
   /** Goes to the project's pages; `part` is `files`, `jobs`, … */
   showPages(part?: string): void;
-  /** Lets the browser save what is at an address. */
-  download(address: string, name: string): void;
+  /** Lets the browser save what is at an address, which also names it. */
+  download(address: string): void;
 }
 
 /** Everything that a part of the platform is made with. */

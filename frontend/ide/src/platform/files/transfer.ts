@@ -50,6 +50,6 @@ export class Transfer {
     const { project, files } = this.bench.open;
     const path = folder ? pathOf(this.bench, folder) : '';
     const parts = { path: { project: project.slug }, query: { ref: files.branch, path, format: 'zip' as const } };
-    this.bench.around.download(address('get_archive', parts), `${path === '' ? project.slug : baseName(path)}.zip`);
+    this.bench.around.download(address('get_archive', parts));
   }
 }
