@@ -153,6 +153,12 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("list_branches", Repository, read),
         ("create_branch", Repository, Member("", r#"{"name":"x"}"#)),
         ("delete_branch", Repository, read),
+        ("list_tags", Repository, read),
+        ("create_tag", Repository, Member("", r#"{"name":"x"}"#)),
+        ("delete_tag", Repository, read),
+        ("get_blame", Repository, Member("path=README.md", "")),
+        ("get_comparison", Repository, Member("base=main&head=main", "")),
+        ("get_archive", Downloads, Member("", "")),
         ("list_tree", Repository, read),
         ("get_file", Downloads, Member("path=README.md", "")),
         ("search_files", Repository, Member("q=x", "")),
@@ -233,6 +239,7 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{environment}", "dev")
         .replace("{function}", "Hello")
         .replace("{branch}", "main")
+        .replace("{tag}", "v1")
         .replace("{commit}", "main")
         .replace("{digest}", &"0".repeat(64))
         .replace("{account}", ULID)
