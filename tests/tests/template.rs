@@ -89,6 +89,7 @@ fn only_public_routes_need_no_caller() {
         "GET /openapi.json",
         "GET /static/{proxy+}",
         "POST /git/{proxy+}",
+        "POST /password-resets",
         "POST /sessions",
         "POST /sessions/refresh",
     ];

@@ -196,7 +196,7 @@ impl From<AuditEntry> for AuditView {
 }
 
 /// Shows what all projects use, for platform admins.
-#[utoipa::path(get, path = "/usage", operation_id = "list_usage", tag = "admin", params(UsagesQuery),
+#[utoipa::path(get, path = "/usage", operation_id = "list_usage", tag = "projects", params(UsagesQuery),
     responses((status = 200, body = PageView<UsageView>), Refusals))]
 async fn list_usage(
     State(app): State<App>,
@@ -209,7 +209,7 @@ async fn list_usage(
 }
 
 /// Shows what a project uses and may use.
-#[utoipa::path(get, path = "/projects/{project}/usage", operation_id = "get_usage", tag = "admin",
+#[utoipa::path(get, path = "/projects/{project}/usage", operation_id = "get_usage", tag = "projects",
     params(ProjectPath, MonthQuery), responses((status = 200, body = UsageView), Refusals))]
 async fn get_usage(
     State(app): State<App>,
@@ -221,7 +221,7 @@ async fn get_usage(
 }
 
 /// Shows what a project may use.
-#[utoipa::path(get, path = "/projects/{project}/quota", operation_id = "get_quota", tag = "admin",
+#[utoipa::path(get, path = "/projects/{project}/quota", operation_id = "get_quota", tag = "projects",
     params(ProjectPath), responses((status = 200, body = QuotaView), Refusals))]
 async fn get_quota(
     State(app): State<App>,
@@ -233,7 +233,7 @@ async fn get_quota(
 }
 
 /// Sets what a project may use, for platform admins; `null` is the platform's own number. `If-Match` is honoured when sent.
-#[utoipa::path(put, path = "/projects/{project}/quota", operation_id = "set_quota", tag = "admin",
+#[utoipa::path(put, path = "/projects/{project}/quota", operation_id = "set_quota", tag = "projects",
     params(ProjectPath), request_body = QuotaBody, responses((status = 200, body = QuotaView), Refusals))]
 async fn set_quota(
     State(app): State<App>,
@@ -247,7 +247,7 @@ async fn set_quota(
 }
 
 /// Shows who did what anywhere, newest first, for platform admins. A filtered page may be short and have a next one.
-#[utoipa::path(get, path = "/audit", operation_id = "list_audit", tag = "admin", params(AuditsQuery),
+#[utoipa::path(get, path = "/audit", operation_id = "list_audit", tag = "projects", params(AuditsQuery),
     responses((status = 200, body = PageView<AuditView>), Refusals))]
 async fn list_audit(
     State(app): State<App>,
@@ -260,7 +260,7 @@ async fn list_audit(
 }
 
 /// Shows who did what in a project, newest first, for who manages it.
-#[utoipa::path(get, path = "/projects/{project}/audit", operation_id = "list_project_audit", tag = "admin",
+#[utoipa::path(get, path = "/projects/{project}/audit", operation_id = "list_project_audit", tag = "projects",
     params(ProjectPath, ProjectAuditQuery), responses((status = 200, body = PageView<AuditView>), Refusals))]
 async fn list_project_audit(
     State(app): State<App>,
@@ -275,7 +275,7 @@ async fn list_project_audit(
 }
 
 /// Lists the jobs of all projects of the last 90 days, newest first, for platform admins.
-#[utoipa::path(get, path = "/jobs", operation_id = "list_all_jobs", tag = "admin", params(JobsQuery),
+#[utoipa::path(get, path = "/jobs", operation_id = "list_all_jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, body = PageView<JobView>), Refusals))]
 async fn list_all_jobs(
     State(app): State<App>,
