@@ -266,22 +266,29 @@ async fn no_increment_is_lost_or_doubled_when_answers_are_lost() {
         .map(|_| {
             let (records, key) = (broken.records.clone(), key.clone());
             tokio::spawn(async move {
-                let mut done = 0;
+                let (mut done, mut unclear) = (0, 0);
                 while done < WRITES_EACH {
                     let found = records.get(&key).await.unwrap().unwrap();
                     let next = json!(found.value.as_u64().unwrap() + 1);
                     match records.put(key.clone(), next, Expect::At(found.version)).await {
                         Ok(_) => done += 1,
+                        // Every answer of every attempt was lost: it is said to be unknown, and is not counted.
+                        Err(cloud::Error::Unclear(_)) => unclear += 1,
                         Err(lost) => assert!(lost.is_condition_failed(), "{lost:?}"),
                     }
                 }
+                unclear
             })
         })
         .collect();
+    let mut unclear = 0;
     for writer in writers {
-        writer.await.unwrap();
+        unclear += writer.await.unwrap();
     }
-    assert_eq!(broken.stored(&key).await, Some(json!(WRITERS * WRITES_EACH)));
+    let stored = broken.stored(&key).await.unwrap().as_u64().unwrap();
+    let acknowledged = WRITERS * WRITES_EACH;
+    assert!((acknowledged..=acknowledged + unclear).contains(&stored), "{stored}, of which {unclear} unclear");
+    assert!(unclear < WRITES_EACH, "an unclear answer is the last resort, not the rule: {unclear}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ mod stacks;
 
 use cloud::{Entropy, Error, Result, SystemClock, SystemEntropy};
 
-pub use blobs::blobs;
+pub use blobs::{blobs, blobs_without_parts};
 pub use except::Except;
 pub use logs::{logs, logs_without_ties};
 pub use parameters::parameters;
