@@ -158,7 +158,7 @@ fn doors() -> Vec<(&'static str, Area, Door)> {
         ("delete_tag", Repository, read),
         ("get_blame", Repository, Member("path=README.md", "")),
         ("get_comparison", Repository, Member("base=main&head=main", "")),
-        ("get_archive", Downloads, Member("", "")),
+        ("get_archive", Downloads, Member("format=zip", "")),
         ("list_tree", Repository, read),
         ("get_file", Downloads, Member("path=README.md", "")),
         ("search_files", Repository, Member("q=x", "")),

@@ -65,6 +65,7 @@ test('the keyboard alone leads from the projects to a commit', async () => {
   await page.getByRole('heading', { name: 'Count the stock anew' }).waitFor();
   await page.keyboard.press('p');
   await page.getByRole('heading', { name: 'Projects' }).waitFor();
+  await page.getByLabel('Search projects').waitFor();
   await page.keyboard.press('/');
   await page.keyboard.type('order');
   assert.equal(await page.getByLabel('Search projects').inputValue(), 'order');

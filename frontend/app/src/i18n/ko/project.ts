@@ -28,8 +28,8 @@ export const project: Record<keyof typeof english, string> = {
   'project.search': '검색',
   'project.tags': '태그',
   'project.archive': '내려받기',
-  'project.archive.zip': 'ZIP으로',
-  'project.archive.tar': 'tar.gz로',
+  'project.archive.zip': 'ZIP 파일로',
+  'project.archive.tar': 'tar.gz 파일로',
 
   'settings.title': '설정',
   'settings.general': '일반',
