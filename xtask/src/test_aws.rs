@@ -18,16 +18,10 @@ use crate::tools::{setup, with_environments};
 /// The suites that run on one machine and on AWS alike. The others look at one machine alone: its processes, its
 /// memory, its own gateway and its doors.
 const SUITES: [&str; 6] = ["people_and_git", "editing", "deploying", "files", "logs", "sockets"];
-/// One test for each thing that people do: the short form.
-const SHORT: [&str; 7] = [
-    "a_person_works_with_stock_git",
-    "drafts_become_a_commit",
-    "the_python_starter_serves",
-    "a_builds_events_and_a_push_arrive_in_order_at_two_clients",
-    "a_read_that_waits_wakes_with_the_line",
-    "a_functions_log_is_followed_over_the_socket",
-    "curl_uploads_and_downloads_a_part",
-];
+/// One test for each thing that people do: the short form. What needs a build is left to the whole suite: a build
+/// function does not come to its end in this emulator (docs/emulators.md).
+const SHORT: [&str; 3] =
+    ["a_person_works_with_stock_git", "drafts_become_a_commit", "curl_uploads_and_downloads_a_part"];
 const ADMIN: &str = "admin@example.com";
 /// The emulator runs a process for each function that answers, so a few tests at a time use the machine whole.
 const TESTS_AT_ONCE: &str = "4";
