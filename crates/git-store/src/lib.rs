@@ -44,6 +44,7 @@ mod remembered;
 mod renames;
 mod scratch;
 mod shallow;
+mod spool;
 mod store;
 mod tags;
 mod walk;

@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cloud::BlobStream;
-use tokio::io::AsyncWriteExt;
 
 use crate::pack::PACK_LIMITS;
-use crate::protocol::check_head;
 use crate::protocol::pktline::{self, Packet, PacketReader};
 use crate::push::{Push, Update};
-use crate::quarantine::{INCOMING, Received, take_in};
+use crate::quarantine::{Received, take_in};
+use crate::spool::Spool;
 use crate::store::{GitStore, blocking, settle};
 use crate::{Error, Oid, RefPolicy, RepositoryId, Result};
 
@@ -88,26 +87,14 @@ impl GitStore {
         let snapshot = self.snapshot(repository).await?;
         let packs = self.packs(repository, &snapshot).await?;
         let body = remote.upload_pack(request(wants)).await?;
-        let dir = self.cache().quarantine()?;
-        let file = tokio::fs::File::create(dir.path().join(INCOMING)).await;
-        let mut file = file.map_err(Error::io("spooling a pack"))?;
+        let mut spool = Spool::open(self.cache().quarantine()?).await?;
         let mut incoming = Incoming::new(body, tell.clone());
         incoming.open().await?;
-        let (mut bytes, mut head) = (0_u64, Vec::new());
         while let Some(chunk) = incoming.chunk().await? {
-            if head.len() < 12 {
-                head.extend_from_slice(&chunk[..chunk.len().min(12 - head.len())]);
-                check_head(&head)?;
-            }
-            bytes += chunk.len() as u64;
-            if bytes > PACK_LIMITS.pack_bytes {
-                let limit = PACK_LIMITS.pack_bytes;
-                return Err(Error::TooLarge(format!("the pack is more than {limit} bytes")));
-            }
-            file.write_all(&chunk).await.map_err(Error::io("spooling a pack"))?;
+            spool.write(&chunk).await?;
         }
-        file.flush().await.map_err(Error::io("spooling a pack"))?;
-        drop(file);
+        let bytes = spool.bytes();
+        let dir = spool.finish().await?;
         tell(format!("Received {bytes} bytes."));
         let upload = self.new_push_id();
         let mut say = move |text: &str| tell(text.to_owned());

@@ -16,4 +16,3 @@ mod upload;
 
 pub(crate) use advertise::{AGENT, advertise};
 pub(crate) use gzip::gunzip;
-pub(crate) use receive::check_head;

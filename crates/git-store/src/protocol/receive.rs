@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cloud::BlobStream;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::Sender;
 
 use super::commands::{Asked, COMMAND_BYTES_MAX, read_commands};
@@ -13,9 +12,10 @@ use super::pktline::{self, PacketReader};
 use super::report::report;
 use crate::pack::PACK_LIMITS;
 use crate::push::{Push, Update, Verdict};
-use crate::quarantine::{INCOMING, Received, take_in};
+use crate::quarantine::{Received, take_in};
+use crate::spool::Spool;
 use crate::store::{GitStore, blocking};
-use crate::{Error, RefPolicy, RepositoryId, Result};
+use crate::{RefPolicy, RepositoryId, Result};
 
 /// Packets on their way to a slow client.
 const PACKETS_AHEAD: usize = 16;
@@ -87,25 +87,11 @@ impl GitStore {
     ) -> Result<Option<Received>> {
         let snapshot = self.snapshot(id).await?;
         let packs = self.packs(id, &snapshot).await?;
-        let dir = self.cache().quarantine()?;
-        let file = tokio::fs::File::create(dir.path().join(INCOMING)).await;
-        let mut file = file.map_err(Error::io("spooling a pack"))?;
-        let mut bytes = 0;
-        let mut head = Vec::new();
+        let mut spool = Spool::open(self.cache().quarantine()?).await?;
         while let Some(chunk) = reader.rest().await? {
-            if head.len() < 12 {
-                head.extend_from_slice(&chunk[..chunk.len().min(12 - head.len())]);
-                check_head(&head)?;
-            }
-            bytes += chunk.len() as u64;
-            if bytes > PACK_LIMITS.pack_bytes {
-                let limit = PACK_LIMITS.pack_bytes;
-                return Err(Error::TooLarge(format!("the pack is more than {limit} bytes")));
-            }
-            file.write_all(&chunk).await.map_err(Error::io("spooling a pack"))?;
+            spool.write(&chunk).await?;
         }
-        file.flush().await.map_err(Error::io("spooling a pack"))?;
-        drop(file);
+        let dir = spool.finish().await?;
         let upload = self.new_push_id();
         let progress = progress.cloned();
         let mut tell = move |text: &str| {
@@ -158,18 +144,4 @@ fn failure() -> Bytes {
     pktline::side_band(&mut out, 3, text.as_bytes(), pktline::PAYLOAD_MAX + 4);
     pktline::flush(&mut out);
     out.into()
-}
-
-/// Refuses what is no pack, or declares too much, as soon as its first bytes are here.
-pub(crate) fn check_head(head: &[u8]) -> Result<()> {
-    if !b"PACK".starts_with(&head[..head.len().min(4)]) {
-        return Err(Error::Unpack("what was sent is no pack".into()));
-    }
-    if let [_, _, _, _, _, _, _, _, a, b, c, d] = *head {
-        let count = u32::from_be_bytes([a, b, c, d]);
-        if count > PACK_LIMITS.objects {
-            return Err(Error::TooLarge(format!("the pack has {count} objects, the limit is {}", PACK_LIMITS.objects)));
-        }
-    }
-    Ok(())
 }
