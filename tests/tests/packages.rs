@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ const NO_EVENTS: [&str; 3] = ["", "not json", "{\"a\":"];
 struct Function {
     emulator: Child,
     address: String,
+    /// What the emulator and the package print.
+    printed: tempfile::NamedTempFile,
 }
 
 impl Drop for Function {
@@ -32,8 +34,10 @@ impl Drop for Function {
     }
 }
 
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+/// Two that differ.
+fn free_addresses() -> [String; 2] {
+    let doors = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    doors.map(|door| door.local_addr().unwrap().to_string())
 }
 
 fn emulator() -> PathBuf {
@@ -52,8 +56,10 @@ impl Function {
     fn start_with(name: &str, own: &[(&str, &str)], timeout: &str, args: &[&str]) -> Self {
         let packages = std::env::var_os("WORKROOM_TEST_PACKAGES").expect("`cargo xtask test-aws` runs this");
         let program = PathBuf::from(packages).join(name).join("bootstrap");
-        let (address, runtime) = (free_address(), free_address());
+        let [address, runtime] = free_addresses();
         let url = "https://example.com/dev";
+        let printed = tempfile::NamedTempFile::new().unwrap();
+        let output = printed.reopen().unwrap();
         let emulator = Command::new(emulator())
             .args(["--runtime-interface-emulator-address", &address, "--runtime-api-address", &runtime])
             .arg(program)
@@ -67,12 +73,12 @@ impl Function {
             .envs([("DATA_BUCKET", "b"), ("JOB_QUEUE_URL", url), ("TAIL_QUEUE_URL", url), ("LOG_LEVEL", "error")])
             .envs([("PARAMETER_PREFIX", "/workroom/dev"), ("SOCKET_URL", "wss://example.com/dev")])
             .envs([("SOCKET_MANAGEMENT_URL", url), ("ISSUER", "workroom-dev"), ("AUDIENCE", "workroom-api")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
             .process_group(0)
             .spawn()
             .unwrap();
-        let function = Self { emulator, address };
+        let function = Self { emulator, address, printed };
         let began = Instant::now();
         while std::net::TcpStream::connect(&function.address).is_err() {
             assert!(began.elapsed() < STARTUP, "the emulator does not listen");
@@ -83,7 +89,12 @@ impl Function {
 
     fn raw(&self, event: &str) -> Vec<u8> {
         let url = format!("http://{}/2015-03-31/functions/function/invocations", self.address);
-        ureq::post(&url).send(event).unwrap().body_mut().read_to_vec().unwrap()
+        let answer = ureq::post(&url).send(event);
+        let mut answer = answer.unwrap_or_else(|error| {
+            let printed = std::fs::read(self.printed.path()).unwrap();
+            panic!("{error}:\n{}", String::from_utf8_lossy(&printed));
+        });
+        answer.body_mut().read_to_vec().unwrap()
     }
 
     fn ask(&self, event: &Value) -> Value {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use workroom_tests::tools::{git, succeed};
 use workroom_tests::{Team, deployed};
 
+/// More than a page of the database has (bytes).
+const SEEN_OF_A_CALL: &str = "5000";
 const CALLS: &str =
     "trace=fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,write,pwrite64,writev,sendto,sendmsg";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,7 +25,11 @@ enum Call {
         from: PathBuf,
         to: PathBuf,
     },
-    Written(PathBuf),
+    /// The text is what of it can be read.
+    Written {
+        file: PathBuf,
+        text: String,
+    },
     /// The report of the push, on its way to the client.
     Reported,
 }
@@ -38,7 +44,7 @@ impl Trace {
     fn of(pid: u32, folder: &Path) -> Option<Self> {
         let lines = folder.join("calls");
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-y", "-s", "256", "-e", CALLS, "-p", &pid.to_string(), "-o"]).arg(&lines);
+        strace.args(["-f", "-y", "-s", SEEN_OF_A_CALL, "-e", CALLS, "-p", &pid.to_string(), "-o"]).arg(&lines);
         let mut strace = strace.stderr(Stdio::piped()).spawn().ok()?;
         let mut said = std::io::BufReader::new(strace.stderr.take()?);
         let mut line = String::new();
@@ -107,7 +113,10 @@ fn one(call: &str) -> Option<Call> {
     let in_angles = || Some(PathBuf::from(rest.split_once('<')?.1.split_once('>')?.0));
     match name {
         "fsync" | "fdatasync" => in_angles().map(Call::Synced),
-        "write" | "pwrite64" | "writev" => in_angles().filter(|path| path.is_absolute()).map(Call::Written),
+        "write" | "pwrite64" | "writev" => {
+            let file = in_angles().filter(|path| path.is_absolute())?;
+            Some(Call::Written { file, text: rest.split_once('"')?.1.rsplit_once('"')?.0.to_owned() })
+        }
         "rename" | "renameat" | "renameat2" | "link" | "linkat" => {
             let mut quoted = rest.split('"').skip(1).step_by(2).map(PathBuf::from);
             Some(Call::Named { from: quoted.next()?, to: quoted.next()? })
@@ -143,6 +152,7 @@ fn everything_of_a_push_is_on_the_disk_before_it_is_acknowledged() {
     succeed(&mut git(&at, &["add", "-A"]));
     succeed(&mut git(&at, &["commit", "-q", "-m", "more"]));
     let Some(trace) = Trace::of(team.platform.pid(), folder.path()) else { return };
+    let commit = succeed(&mut git(&at, &["rev-parse", "HEAD"]));
     succeed(&mut git(&at, &["push", "-q", "origin", "HEAD:main"]));
     let calls = trace.calls();
 
@@ -167,20 +177,22 @@ fn everything_of_a_push_is_on_the_disk_before_it_is_acknowledged() {
         let synced = before[at..].iter().position(|call| *call == Call::Synced(folder.to_owned()));
         last = last.max(at + synced.unwrap_or_else(|| panic!("{} is not synced", folder.display())));
     }
+    // Others write to the log as well: the record is what names the new commit.
     let is_log = |path: &Path| path.to_string_lossy().ends_with("-wal");
-    let logged = before.iter().rposition(|call| matches!(call, Call::Written(path) if is_log(path)));
-    let logged = logged.expect("the record is written");
-    assert!(logged > last, "the record names packs that may not be on the disk");
+    let is_record =
+        |call: &Call| matches!(call, Call::Written { file, text } if is_log(file) && text.contains(commit.trim()));
+    let recorded = before.iter().position(is_record).expect("the record is written");
+    assert!(recorded > last, "the record names packs that may not be on the disk");
     let is_on_disk = |call: &Call| matches!(call, Call::Synced(path) if is_log(path));
-    assert!(before[logged..].iter().any(is_on_disk), "the record is on the disk before the answer leaves");
+    assert!(before[recorded..].iter().any(is_on_disk), "the record is on the disk before the answer leaves");
 }
 
 #[test]
 fn the_order_of_interrupted_calls_is_that_of_their_ends() {
     let text = "7 fsync(5</d/a> <unfinished ...>\n8 sendto(9<TCP:[x]>, \"unpack ok\\n\", 10, 0) = 10\n7 <... fsync resumed>) = 0\n";
     assert_eq!(parse(text), [Call::Reported, Call::Synced("/d/a".into())]);
-    let text =
-        "7 fsync(5</d/a>) = -1 EIO (x)\n7 rename(\"/d/t\", \"/d/a\") = 0\n7 pwrite64(3</d/x-wal>, \"\"..., 9, 0) = 9\n";
+    let text = "7 fsync(5</d/a>) = -1 EIO (x)\n7 rename(\"/d/t\", \"/d/a\") = 0\n7 pwrite64(3</d/x-wal>, \"seen\"..., 9, 0) = 9\n";
     let named = Call::Named { from: "/d/t".into(), to: "/d/a".into() };
-    assert_eq!(parse(text), [named, Call::Written("/d/x-wal".into())]);
+    let written = Call::Written { file: "/d/x-wal".into(), text: "seen".into() };
+    assert_eq!(parse(text), [named, written]);
 }
