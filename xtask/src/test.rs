@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, program, root, succeed};
 use crate::tools::{python_tool, setup, with_environments};
-use crate::{companions, frontend, test_aws};
+use crate::{companions, dependencies, frontend, test_aws};
 
 /// The functions, as they are built for Lambda.
 const FUNCTIONS: [&str; 4] = ["api", "authorizer", "websocket", "build-worker"];
@@ -17,6 +17,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     setup()?;
     if filter.is_empty() {
         succeed(cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`")?;
+        dependencies::check()?;
         succeed(program(python_tool("cfn-lint")).arg("template.yaml"))?;
         starters()?;
         frontend::check()?;
