@@ -19,7 +19,7 @@ const REGION: &str = "us-east-1";
 
 /// Runs a program for as long as this process holds the other end of its standard input: when that closes, however
 /// this process ended, the whole group is killed, the functions that the emulator started with it.
-const KEEPER: &str = r#"("$@"; kill -s KILL 0) & read -r _; kill -s KILL 0"#;
+pub const KEEPER: &str = r#"("$@"; kill -s KILL 0) & read -r _; kill -s KILL 0"#;
 
 /// A running emulator with nothing in it; ended, with all that it started, when dropped and with this process.
 pub struct Emulator {
@@ -99,7 +99,7 @@ impl Drop for Emulator {
 
 /// No credentials, region or settings of the person who runs this.
 #[allow(clippy::disallowed_methods, reason = "a program is found by its path")]
-fn only_what_is_needed(command: &mut Command) -> &mut Command {
+pub fn only_what_is_needed(command: &mut Command) -> &mut Command {
     let kept = ["PATH", "HOME", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     command.env_clear().envs(kept)
 }

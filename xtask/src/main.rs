@@ -2,9 +2,11 @@
 
 mod bench;
 mod companions;
+mod dependencies;
 mod deploy;
 mod elf;
 mod emulator;
+mod environments;
 mod frontend;
 mod git_suite;
 mod openapi;

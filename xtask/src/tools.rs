@@ -222,6 +222,11 @@ pub fn emulator_tool(name: &str) -> OsString {
     EMULATORS.programs().join(name).into_os_string()
 }
 
+/// The Python environment of what packages or deploys functions.
+pub fn sam_folder() -> PathBuf {
+    SAM.path()
+}
+
 /// A program that packages or deploys functions.
 pub fn sam_tool(name: &str) -> OsString {
     SAM.programs().join(name).into_os_string()
