@@ -29,6 +29,23 @@ pub struct Environments {
     port: u16,
 }
 
+/// What the template gives every function. These lead nowhere: a build function asks nobody but the addresses of its order.
+const VARIABLES: [(&str, &str); 12] = [
+    ("AREA", "build"),
+    ("AWS_LAMBDA_FUNCTION_TIMEOUT", TIMEOUT),
+    ("WORKROOM_ENVIRONMENT", "dev"),
+    ("TABLE_NAME", "none"),
+    ("DATA_BUCKET", "none"),
+    ("JOB_QUEUE_URL", NOWHERE),
+    ("TAIL_QUEUE_URL", NOWHERE),
+    ("PARAMETER_PREFIX", "/workroom/dev"),
+    ("SOCKET_URL", "wss://127.0.0.1:1/"),
+    ("SOCKET_MANAGEMENT_URL", NOWHERE),
+    ("ISSUER", "none"),
+    ("AUDIENCE", "none"),
+];
+const NOWHERE: &str = "https://127.0.0.1:1/";
+
 struct Function {
     program: PathBuf,
     emulator: PathBuf,
@@ -104,7 +121,7 @@ impl Function {
         keeper.args(["--runtime-api-address", &at(runtime)]);
         // As a wrapper is started: with the command of the runtime that it stands for.
         keeper.args(["/tmp/function", "/var/lang/bin/runtime"]);
-        keeper.envs([("AREA", "build"), ("AWS_LAMBDA_FUNCTION_TIMEOUT", TIMEOUT)]);
+        keeper.envs(VARIABLES);
         keeper.stdin(Stdio::piped()).stdout(printed.try_clone()?).stderr(printed).process_group(0);
         keeper.spawn().context("an execution environment could not be started")
     }
