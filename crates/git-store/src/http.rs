@@ -91,7 +91,7 @@ pub struct PackfileUri {
 /// What a server has for its clients besides the repository.
 #[derive(Clone, Debug, Default)]
 pub struct Offers {
-    /// `None` does not speak of bundles at all.
+    /// In the place of what each repository has; `None` offers the bundle that compaction stored, if there is one.
     pub bundles: Option<Vec<Bundle>>,
     pub packfile_uris: Vec<PackfileUri>,
     /// Any object that is stored may be had by its id, also one that no visible ref leads to.

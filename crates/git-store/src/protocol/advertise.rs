@@ -21,7 +21,8 @@ pub(crate) fn advertise(snapshot: &Snapshot, service: Service, protocol: Protoco
         let fetch = format!("{FETCH_V2}{uris}");
         let always =
             ["version 2", AGENT, "ls-refs=unborn", &fetch, "server-option", "object-format=sha1", "object-info"];
-        let bundles = offers.bundles.is_some().then_some("bundle-uri");
+        let has_bundles = offers.bundles.is_some() || snapshot.contents.bundle.is_some();
+        let bundles = has_bundles.then_some("bundle-uri");
         for capability in always.into_iter().chain(bundles) {
             pktline::line(&mut out, capability);
         }

@@ -1,15 +1,19 @@
 //! Answers of one piece: refs, sizes of objects, bundles (gitprotocol-v2, "ls-refs", "object-info", "bundle-uri").
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use cloud::PresignGet;
 
 use super::advertise::head_oid;
 use super::pktline;
 use super::request::LsRefs;
 use super::upload::check_wants;
-use crate::http::Offers;
+use crate::http::{Bundle, Offers};
 use crate::objects::Objects;
-use crate::record::Snapshot;
-use crate::{Error, Oid, Ref, Result};
+use crate::record::{Snapshot, blob_key};
+use crate::store::GitStore;
+use crate::{Error, Oid, Ref, RepositoryId, Result};
 
 pub(super) fn ls_refs(snapshot: &Snapshot, asked: &LsRefs) -> Bytes {
     let mut out = Vec::new();
@@ -48,10 +52,32 @@ pub(super) fn object_info(objects: &Objects, snapshot: &Snapshot, oids: &[Oid], 
     Ok(out.into())
 }
 
+/// How long a clone may take to begin with its bundle. What was replaced is kept for as long.
+const BUNDLE_FOR: Duration = Duration::from_secs(3600);
+
+impl GitStore {
+    /// What a clone may begin with: what is offered to all repositories, otherwise the bundle that compaction stored.
+    pub(super) async fn bundles(&self, id: &RepositoryId, snapshot: &Snapshot) -> Result<Vec<Bundle>> {
+        if let Some(offered) = &self.offers().bundles {
+            return Ok(offered.clone());
+        }
+        let Some(stored) = &snapshot.contents.bundle else { return Ok(Vec::new()) };
+        let key = blob_key(id, &stored.blob.name)?;
+        let what = PresignGet { expires_in: BUNDLE_FOR, disposition: None, content_type: None };
+        match self.settings().blobs.presign_get(&key, what).await {
+            Ok(address) => Ok(vec![Bundle { id: "clone".into(), uri: address.url, creation_token: None }]),
+            Err(error) => {
+                // Without one a clone is a fetch of everything.
+                tracing::warn!(%error, repository = %id, "offering a bundle");
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
 /// Where the bundles of a clone are.
-pub(super) fn bundle_list(offers: &Offers) -> Bytes {
+pub(super) fn bundle_list(bundles: &[Bundle]) -> Bytes {
     let mut out = Vec::new();
-    let bundles = offers.bundles.as_deref().unwrap_or_default();
     if !bundles.is_empty() {
         pktline::line(&mut out, "bundle.version=1");
         pktline::line(&mut out, "bundle.mode=all");

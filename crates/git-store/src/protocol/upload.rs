@@ -57,7 +57,7 @@ impl GitStore {
             Request::Nothing => Ok(cloud::stream_of(Bytes::new())),
             Request::LsRefs(asked) => Ok(cloud::stream_of(ls_refs(&snapshot, &asked))),
             Request::Fetch(fetch) => self.fetch(id, snapshot, *fetch, protocol).await,
-            Request::BundleUri => Ok(cloud::stream_of(bundle_list(self.offers()))),
+            Request::BundleUri => Ok(cloud::stream_of(bundle_list(&self.bundles(id, &snapshot).await?))),
             Request::ObjectInfo(oids) => {
                 let packs = self.packs(id, &snapshot).await?;
                 let offers = self.offers().clone();

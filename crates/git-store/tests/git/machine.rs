@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use testkit::SimClock;
 use testkit::memory::MemoryRecords;
 
-use crate::blobs::MemoryBlobs;
+use crate::blobs::{MemoryBlobs, SIGNED};
 
 /// Refuses what its test says, and keeps what it was told.
 #[derive(Default)]
@@ -79,7 +79,8 @@ impl Machine {
         let id = RepositoryId::parse("one").unwrap();
         store.create(&id, &BranchName::parse("main").unwrap()).await.unwrap();
         let policy = Arc::new(TestPolicy::default());
-        let url = serve(store.clone(), policy.clone()).await;
+        let url = serve(store.clone(), policy.clone(), blobs.clone()).await;
+        blobs.serve_at(&url);
         let url = format!("{url}/one.git");
         Self { store, blobs, records, policy, id, clock, dir, url }
     }
@@ -152,14 +153,15 @@ pub fn git_command(at: &Path, home: &Path) -> tokio::process::Command {
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-async fn serve(store: GitStore, policy: Arc<TestPolicy>) -> String {
+async fn serve(store: GitStore, policy: Arc<TestPolicy>, blobs: Arc<MemoryBlobs>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            let (store, policy) = (store.clone(), policy.clone());
+            let (store, policy, blobs) = (store.clone(), policy.clone(), blobs.clone());
             tokio::spawn(async move {
-                let service = hyper::service::service_fn(|request| answer(store.clone(), policy.clone(), request));
+                let service =
+                    hyper::service::service_fn(|request| answer(store.clone(), policy.clone(), blobs.clone(), request));
                 let io = hyper_util::rt::TokioIo::new(socket);
                 let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
             });
@@ -171,8 +173,16 @@ async fn serve(store: GitStore, policy: Arc<TestPolicy>) -> String {
 async fn answer(
     store: GitStore,
     policy: Arc<TestPolicy>,
+    blobs: Arc<MemoryBlobs>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    if let Some(key) = request.uri().path().strip_prefix("/blobs/") {
+        let found = if request.uri().query() == Some(SIGNED) { blobs.find(key) } else { None };
+        let status = if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let mut response = Response::new(whole(found.unwrap_or_default()));
+        *response.status_mut() = status;
+        return Ok(response);
+    }
     Ok(route(store, policy, request).await.unwrap_or_else(|error| {
         let status = match error {
             Error::NotFound(_) => StatusCode::NOT_FOUND,

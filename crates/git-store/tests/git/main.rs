@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod blobs;
+mod bundles;
 mod clients;
 mod compaction;
 mod crashes;
