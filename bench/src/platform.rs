@@ -56,6 +56,11 @@ impl Platform {
         Ok(Self { child, ready, authority, admin })
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.authority))
     }

@@ -51,6 +51,9 @@ pub fn milliseconds(seconds: f64) -> String {
 
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
         writeln!(out, "| measured | runs | p50 | p99 | compared with | ratio |")?;
         writeln!(out, "| --- | ---: | ---: | ---: | --- | ---: |")?;
         for row in &self.rows {
