@@ -8,6 +8,7 @@ use crate::path::text_of;
 use crate::push::{Push, Update};
 use crate::quarantine::{INCOMING, take_in};
 use crate::scratch::{Leaf, Scratch};
+use crate::spool::Spooled;
 use crate::store::{GitStore, blocking, settle};
 use crate::{
     Commit, CommitFiles, Error, FileChange, FileMode, Oid, RefName, RefPolicy, RepoPath, RepositoryId, Result,
@@ -75,7 +76,7 @@ impl GitStore {
             writer.finish(&dir.path().join(INCOMING))?;
             // Its objects are whole: no base is looked for.
             let commit = scratch.made_commit(&oid);
-            Ok((Built::Object((oid, commit)), take_in(&packs, &[], dir, upload, &mut |_| {})?))
+            Ok((Built::Object((oid, commit)), take_in(&packs, &[], Spooled::made_in(dir)?, upload, &mut |_| {})?))
         })
         .await?;
         let (oid, commit) = match built {

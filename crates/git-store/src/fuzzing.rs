@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::BranchName;
 use crate::fsck::{Checker, check_attributes, check_modules};
-use crate::pack::{Ingest, Kind, PACK_LIMITS, PackIndex, apply_delta};
+use crate::pack::{Kind, PACK_LIMITS, PackIndex, apply_delta, ingest};
 use crate::protocol::fuzzing as wire;
 use crate::record::Snapshot;
 
@@ -75,9 +75,8 @@ pub fn pack(bytes: &[u8]) {
     }
     let limits =
         crate::pack::PackLimits { object_bytes: 1 << 20, work_floor: 8 << 20, work_factor: 100, ..PACK_LIMITS };
-    let mut checker = Checker::default();
-    let mut check = |kind: Kind, oid: &crate::Oid, bytes: &[u8]| checker.object(kind, oid, bytes);
-    let _ = Ingest { limits, base: &|_| Ok(None), check: &mut check }.run(file.path());
+    let checker = Checker::default();
+    let _ = ingest(limits, file.path(), &|kind, oid, bytes| checker.object(kind, oid, bytes));
 }
 
 #[cfg(test)]
@@ -222,9 +221,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pack");
         std::fs::write(&path, [bytes.as_slice(), &sha1::Sha1::digest(&bytes)].concat()).unwrap();
-        let ingest = Ingest { limits: PACK_LIMITS, base: &|_| Ok(None), check: &mut |_, _, _| Ok(()) };
         // Both deltas make the same blob, which is the one thing that is wrong with it.
-        assert!(ingest.run(&path).err().unwrap().to_string().contains("twice"));
+        assert!(ingest(PACK_LIMITS, &path, &|_, _, _| Ok(())).err().unwrap().to_string().contains("twice"));
         assert!(Checker::default().object(Kind::Commit, &crate::Oid::ZERO, &commit_bytes()).is_ok());
         assert!(Checker::default().object(Kind::Tree, &crate::Oid::ZERO, &tree_bytes()).is_ok());
     }

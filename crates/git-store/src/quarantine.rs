@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use crate::cache::RepositoryPacks;
 use crate::fsck::{Checker, DOTFILE_BYTES_MAX, Fault, check_attributes, check_modules};
 use crate::objects::Objects;
-use crate::pack::{Ingest, Ingested, Kind, PACK_LIMITS, PackSet};
+use crate::pack::{Ingested, Kind, PACK_LIMITS, PackSet};
 use crate::record::StoredPack;
+use crate::spool::Spooled;
 use crate::{Error, Oid, Result};
 
 /// The name under which a pack is spooled in its quarantine.
@@ -27,50 +28,51 @@ pub(crate) struct Received {
     pub needs: Vec<Oid>,
 }
 
-/// Checks the spooled pack of `dir` against the repository; `None` when it holds nothing.
+/// Checks the spooled pack against the repository; `None` when it holds nothing.
 pub(crate) fn take_in(
     packs: &Arc<RepositoryPacks>,
     stored: &[StoredPack],
-    dir: TempDir,
+    spooled: Spooled,
     upload: String,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Option<Received>> {
+    let Spooled { dir, scanned, checker } = spooled;
     let path = dir.path().join(INCOMING);
-    let objects = Objects::open(Arc::clone(packs), None)?;
-    let mut checker = Checker::default();
     let set = PackSet::open(packs, stored)?;
     let base = |oid: &Oid| set.content(oid, PACK_LIMITS.object_bytes);
-    let mut check = |kind: Kind, oid: &Oid, bytes: &[u8]| checker.object(kind, oid, bytes);
-    let ingested = Ingest { limits: PACK_LIMITS, base: &base, check: &mut check }.run(&path)?;
-    if ingested.objects.is_empty() {
+    let ingested = scanned.resolve(&path, &base, &|kind, oid, bytes| checker.object(kind, oid, bytes))?;
+    if ingested.len() == 0 {
         return Ok(None);
     }
-    let count = ingested.objects.len();
+    let count = ingested.len();
     tell(&format!("Indexing objects: 100% ({count}/{count}), done."));
-    check_links(&checker, &ingested, &objects)?;
+    let needs = check_links(&checker, &ingested, &Objects::open(Arc::clone(packs), None)?)?;
     let pack = place(dir.path(), &path, &ingested, upload)?;
+    drop(ingested);
     let objects = Objects::open(Arc::clone(packs), Some(dir.path()))?;
     check_dotfiles(&checker, &objects)?;
     tell(&format!("Checking objects: 100% ({count}/{count}), done."));
-    let inside = |oid: &Oid| ingested.objects.contains_key(oid);
-    let needs = checker.links.keys().copied().filter(|oid| !inside(oid)).collect();
     Ok(Some(Received { dir, pack, epoch: packs.epoch(), needs }))
 }
 
-/// Whatever the pack's objects name is in the pack, or in the repository (which is closed already).
-fn check_links(checker: &Checker, ingested: &Ingested, objects: &Objects) -> Result<()> {
-    for (oid, wanted) in &checker.links {
-        let there = match ingested.objects.get(oid) {
-            Some(kind) => Some(*kind),
-            None => objects.header(oid)?.map(|(kind, _)| kind),
+/// Whatever the pack's objects name is in the pack, or in the repository (which is closed already): what is there.
+fn check_links(checker: &Checker, ingested: &Ingested, objects: &Objects) -> Result<Vec<Oid>> {
+    let mut needs = Vec::new();
+    checker.each_link(|oid, wanted| {
+        let there = match ingested.kind_of(oid) {
+            Some(kind) => Some(kind),
+            None => {
+                needs.push(*oid);
+                objects.header(oid)?.map(|(kind, _)| kind)
+            }
         };
         match there {
-            Some(kind) if kind == *wanted => {}
-            Some(_) => return Err(Error::Unpack(format!("object {oid} is not a {}", wanted.name()))),
-            None => return Err(Error::Disconnected(format!("missing {} {oid}", wanted.name()))),
+            Some(kind) if kind == wanted => Ok(()),
+            Some(_) => Err(Error::Unpack(format!("object {oid} is not a {}", wanted.name()))),
+            None => Err(Error::Disconnected(format!("missing {} {oid}", wanted.name()))),
         }
-    }
-    Ok(())
+    })?;
+    Ok(needs)
 }
 
 fn check_dotfiles(checker: &Checker, objects: &Objects) -> Result<()> {
@@ -81,10 +83,10 @@ fn check_dotfiles(checker: &Checker, objects: &Objects) -> Result<()> {
         }
         _ => objects.read_as(oid, Kind::Blob),
     };
-    for oid in &checker.modules {
+    for oid in &checker.modules() {
         check_modules(&read(oid)?).map_err(|found| fault(oid, found))?;
     }
-    for oid in &checker.attributes {
+    for oid in &checker.attributes() {
         check_attributes(&read(oid)?).map_err(|found| fault(oid, found))?;
     }
     Ok(())
@@ -104,7 +106,7 @@ pub(crate) fn place(dir: &Path, path: &Path, ingested: &Ingested, upload: String
         id,
         upload,
         index: Sha256Digest::of(&ingested.index),
-        objects: ingested.objects.len() as u64,
+        objects: ingested.len() as u64,
         bytes,
         index_bytes: ingested.index.len() as u64,
     })

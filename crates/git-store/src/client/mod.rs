@@ -87,18 +87,18 @@ impl GitStore {
         let snapshot = self.snapshot(repository).await?;
         let packs = self.packs(repository, &snapshot).await?;
         let body = remote.upload_pack(request(wants)).await?;
-        let mut spool = Spool::open(self.cache().quarantine()?).await?;
+        let mut spool = Spool::open(self.cache().quarantine()?);
         let mut incoming = Incoming::new(body, tell.clone());
         incoming.open().await?;
         while let Some(chunk) = incoming.chunk().await? {
-            spool.write(&chunk).await?;
+            spool.write(chunk).await?;
         }
         let bytes = spool.bytes();
-        let dir = spool.finish().await?;
+        let spooled = spool.finish().await?;
         tell(format!("Received {bytes} bytes."));
         let upload = self.new_push_id();
         let mut say = move |text: &str| tell(text.to_owned());
-        let received = blocking(move || take_in(&packs, &snapshot.contents.packs, dir, upload, &mut say)).await?;
+        let received = blocking(move || take_in(&packs, &snapshot.contents.packs, spooled, upload, &mut say)).await?;
         received.ok_or_else(|| Error::Protocol("the server sent no objects".into()))
     }
 }

@@ -19,7 +19,7 @@ use super::garbage::{self, Listed};
 use crate::bitmap;
 use crate::cache::RepositoryPacks;
 use crate::objects::Objects;
-use crate::pack::{Chosen, Ingest, OWN_LIMITS, PACK_LIMITS, PackSet, Plan, write_pack};
+use crate::pack::{Chosen, OWN_LIMITS, PACK_LIMITS, PackSet, Plan, ingest, write_pack};
 use crate::quarantine::{INCOMING, Received, place};
 use crate::record::{Snapshot, StoredBitmaps, StoredBlob, StoredPack, blob_key, immutable};
 use crate::store::{GitStore, blocking};
@@ -187,8 +187,8 @@ impl Source {
         let mut sink = |bytes: &[u8]| file.write_all(bytes).map_err(Error::io("joining packs"));
         write_pack(set, &objects, &Chosen { send, ..Chosen::default() }, plan, &mut sink)?;
         file.flush().map_err(Error::io("joining packs"))?;
-        let ingest = Ingest { limits: OWN_LIMITS, base: &|_| Ok(None), check: &mut |_, _, _| Ok(()) };
-        let pack = place(dir.path(), &path, &ingest.run(&path)?, self.upload.clone())?;
+        let ingested = ingest(OWN_LIMITS, &path, &|_, _, _| Ok(()))?;
+        let pack = place(dir.path(), &path, &ingested, self.upload.clone())?;
         Ok(Some(Received { dir, pack, epoch: self.snapshot.epoch, needs: Vec::new() }))
     }
 

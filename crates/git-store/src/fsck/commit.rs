@@ -28,7 +28,7 @@ fn take<'a>(head: &mut &'a [u8], name: &str) -> Option<&'a [u8]> {
     Some(&rest[..end])
 }
 
-pub(super) fn check_commit(bytes: &[u8], checker: &mut Checker) -> Result<(), Fault> {
+pub(super) fn check_commit(bytes: &[u8], checker: &Checker) -> Result<(), Fault> {
     let mut head = headers(bytes)?;
     let tree = take(&mut head, "tree").ok_or(Fault("missingTree", "invalid format - expected 'tree' line"))?;
     let tree = Oid::parse_bytes(tree).ok_or(Fault("badTreeSha1", "invalid 'tree' line format - bad id"))?;
@@ -51,7 +51,7 @@ pub(super) fn check_commit(bytes: &[u8], checker: &mut Checker) -> Result<(), Fa
     Ok(())
 }
 
-pub(super) fn check_tag(bytes: &[u8], checker: &mut Checker) -> Result<(), Fault> {
+pub(super) fn check_tag(bytes: &[u8], checker: &Checker) -> Result<(), Fault> {
     let mut head = headers(bytes)?;
     let oid = take(&mut head, "object").ok_or(Fault("missingObject", "invalid format - expected 'object' line"))?;
     let oid = Oid::parse_bytes(oid).ok_or(Fault("badObjectSha1", "invalid 'object' line format - bad id"))?;
@@ -116,7 +116,7 @@ mod tests {
     const TREE: &str = "tree aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n";
 
     fn fault(rest: &str) -> Option<&'static str> {
-        check_commit(format!("{TREE}{rest}").as_bytes(), &mut Checker::default()).err().map(|fault| fault.0)
+        check_commit(format!("{TREE}{rest}").as_bytes(), &Checker::default()).err().map(|fault| fault.0)
     }
 
     #[test]

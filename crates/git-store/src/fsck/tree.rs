@@ -1,7 +1,6 @@
 //! Trees.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use super::{Checker, Fault};
 use crate::Oid;
@@ -16,6 +15,8 @@ pub(crate) const FOLDER: u32 = 0o040_000;
 pub(crate) const SYMLINK: u32 = 0o120_000;
 pub(crate) const SUBMODULE: u32 = 0o160_000;
 pub(crate) const PLAIN: u32 = 0o100_000;
+
+const DUPLICATE: Fault = Fault("duplicateEntries", "contains duplicate file entries");
 
 /// One entry of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +82,9 @@ pub(crate) fn order(a: (&[u8], bool), b: (&[u8], bool)) -> Ordering {
     }
 }
 
-pub(super) fn check(raw: &[u8], checker: &mut Checker) -> Result<(), Fault> {
-    let mut names = HashSet::new();
+pub(super) fn check(raw: &[u8], checker: &Checker) -> Result<(), Fault> {
+    // Files whose name a folder may still have: between `a` and `a/` come names that begin with `a` alone.
+    let mut before: Vec<&[u8]> = Vec::new();
     let mut last: Option<TreeItem<'_>> = None;
     for item in items(raw) {
         let item = item?;
@@ -93,11 +95,19 @@ pub(super) fn check(raw: &[u8], checker: &mut Checker) -> Result<(), Fault> {
         if item.oid.is_zero() {
             return Err(Fault("nullSha1", "contains entries pointing to a null id"));
         }
-        if !names.insert(item.name) {
-            return Err(Fault("duplicateEntries", "contains duplicate file entries"));
+        while before.last().is_some_and(|name| !item.name.starts_with(name)) {
+            before.pop();
         }
+        let twice = before.last() == Some(&item.name) || last.is_some_and(|last| last.name == item.name);
         if last.is_some_and(|last| order((last.name, last.is_folder()), (item.name, item.is_folder())).is_ge()) {
-            return Err(Fault("treeNotSorted", "not properly sorted"));
+            let twice = twice || items(raw).map_while(Result::ok).filter(|other| other.name == item.name).count() > 1;
+            return Err(if twice { DUPLICATE } else { Fault("treeNotSorted", "not properly sorted") });
+        }
+        if twice {
+            return Err(DUPLICATE);
+        }
+        if !item.is_folder() {
+            before.push(item.name);
         }
         note(&item, checker)?;
         last = Some(item);
@@ -123,7 +133,7 @@ fn check_name(name: &[u8]) -> Result<(), Fault> {
     }
 }
 
-fn note(item: &TreeItem<'_>, checker: &mut Checker) -> Result<(), Fault> {
+fn note(item: &TreeItem<'_>, checker: &Checker) -> Result<(), Fault> {
     let modules = is_modules(item.name);
     let attributes = is_dotfile(item.name, "gitattributes", b"gitatt~", b"gi7d29");
     match item.mode & TYPE_MASK {
@@ -138,10 +148,10 @@ fn note(item: &TreeItem<'_>, checker: &mut Checker) -> Result<(), Fault> {
         _ => return Err(Fault("badFilemode", "contains a file mode of no known type")),
     }
     if modules {
-        checker.modules.insert(item.oid);
+        super::locked(&checker.modules).insert(item.oid);
     }
     if attributes && item.mode & TYPE_MASK == PLAIN {
-        checker.attributes.insert(item.oid);
+        super::locked(&checker.attributes).insert(item.oid);
     }
     checker.link(item.oid, Kind::Blob)
 }
@@ -186,7 +196,7 @@ mod tests {
     }
 
     fn fault(entries: &[(&str, &str)]) -> Option<&'static str> {
-        check(&tree(entries), &mut Checker::default()).err().map(|fault| fault.0)
+        check(&tree(entries), &Checker::default()).err().map(|fault| fault.0)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The bytes of one object: in memory, or in a file once they are many.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::os::unix::fs::FileExt;
 
 use flate2::bufread::ZlibDecoder;
@@ -119,7 +119,7 @@ pub(super) fn inflated(pack: &PackFile, data_at: u64, size: u64) -> Result<Conte
 pub(super) fn patched(base: &Content, pack: &PackFile, data_at: u64, limit: u64) -> Result<Content> {
     let mut instructions = BufReader::with_capacity(16 * 1024, ZlibDecoder::new(pack.cursor(data_at)));
     let mut spool = Spool::default();
-    delta::apply(base, &mut instructions as &mut dyn BufRead, limit, &mut |bytes| spool.push(bytes))?;
+    delta::apply(base, &mut instructions, limit, &mut |bytes| spool.push(bytes))?;
     Ok(spool.finish())
 }
 

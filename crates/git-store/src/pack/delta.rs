@@ -9,7 +9,7 @@ fn bad() -> Error {
     Error::Unpack("a delta is malformed".into())
 }
 
-fn byte(delta: &mut dyn BufRead) -> Result<Option<u8>> {
+fn byte(delta: &mut impl BufRead) -> Result<Option<u8>> {
     let mut byte = [0];
     match delta.read(&mut byte) {
         Ok(0) => Ok(None),
@@ -18,11 +18,11 @@ fn byte(delta: &mut dyn BufRead) -> Result<Option<u8>> {
     }
 }
 
-fn next(delta: &mut dyn BufRead) -> Result<u8> {
+fn next(delta: &mut impl BufRead) -> Result<u8> {
     byte(delta)?.ok_or_else(bad)
 }
 
-fn size(delta: &mut dyn BufRead) -> Result<u64> {
+fn size(delta: &mut impl BufRead) -> Result<u64> {
     let mut value = 0u64;
     let mut shift = 0;
     loop {
@@ -47,7 +47,7 @@ pub(super) fn sizes(mut delta: &[u8]) -> Result<(u64, u64)> {
 /// Applies a delta whose result is at most `limit` bytes, and feeds the result to `sink`.
 pub(super) fn apply(
     base: &Content,
-    delta: &mut dyn BufRead,
+    delta: &mut impl BufRead,
     limit: u64,
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
@@ -82,8 +82,37 @@ pub(super) fn apply(
     if left == 0 { Ok(()) } else { Err(bad()) }
 }
 
+/// As `apply`, where all is in memory; the result is of the size that the delta declares.
+pub(super) fn apply_in_memory(base: &[u8], mut delta: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let (base_size, result_size) = (size(&mut delta)?, size(&mut delta)?);
+    if base_size != base.len() as u64 {
+        return Err(bad());
+    }
+    let end = out.len() as u64 + result_size;
+    while let Some((op, rest)) = delta.split_first() {
+        delta = rest;
+        let piece = match *op {
+            0 => return Err(bad()),
+            length @ 1..0x80 => delta.split_off(..usize::from(length)).ok_or_else(bad)?,
+            op => {
+                let start = operand(&mut delta, op, 0..4)? as usize;
+                let length = match operand(&mut delta, op, 4..7)? {
+                    0 => 0x10000,
+                    n => n as usize,
+                };
+                base.get(start..start.saturating_add(length)).ok_or_else(bad)?
+            }
+        };
+        if out.len() as u64 + piece.len() as u64 > end {
+            return Err(bad());
+        }
+        out.extend_from_slice(piece);
+    }
+    if out.len() as u64 == end { Ok(()) } else { Err(bad()) }
+}
+
 /// A number of which the bits of `op` say which bytes there are.
-fn operand(delta: &mut dyn BufRead, op: u8, bits: std::ops::Range<u8>) -> Result<u64> {
+fn operand(delta: &mut impl BufRead, op: u8, bits: std::ops::Range<u8>) -> Result<u64> {
     let mut value = 0;
     for (place, bit) in bits.enumerate() {
         if op & (1 << bit) != 0 {
@@ -99,11 +128,18 @@ mod tests {
 
     fn applied(base: &[u8], mut delta: &[u8], limit: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        apply(&Content::Memory(base.to_vec()), &mut delta, limit, &mut |bytes| {
+        let whole = delta;
+        let applied = apply(&Content::Memory(base.to_vec()), &mut delta, limit, &mut |bytes| {
             out.extend_from_slice(bytes);
             Ok(())
-        })?;
-        Ok(out)
+        });
+        let mut again = Vec::new();
+        let at_once = apply_in_memory(base, whole, &mut again);
+        if sizes(whole).is_ok_and(|(_, result)| result <= limit) {
+            assert_eq!((applied.is_ok(), at_once.is_ok()), (applied.is_ok(), applied.is_ok()));
+            assert!(at_once.is_err() || again == out);
+        }
+        applied.map(|()| out)
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) use content::apply_delta;
 pub(crate) use copy::{Chosen, Plan, write_pack};
 pub(crate) use hash::object_id;
 pub(crate) use index::PackIndex;
-pub(crate) use ingest::{Ingest, Ingested};
+pub(crate) use ingest::{Ingested, Scanned, ingest, scan};
 pub(crate) use reader::Kind;
 pub(crate) use set::PackSet;
 pub(crate) use write::PackWriter;

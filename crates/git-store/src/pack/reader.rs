@@ -11,7 +11,7 @@ use crate::{Error, Oid, Result};
 
 const WINDOW: usize = 32 * 1024;
 /// The longest entry header: ten bytes of size and twenty of base.
-const HEADER_MAX: usize = 32;
+pub(super) const HEADER_MAX: usize = 32;
 /// `PACK`, version, count.
 pub(crate) const PACK_HEADER: u64 = 12;
 /// The SHA-1 of all before it.
@@ -128,14 +128,21 @@ impl PackFile {
         Cursor { file: &self.file, at, end: self.len, window: Vec::new(), used: 0 }
     }
 
-    /// Inflates exactly `size` bytes; the answer has the length of the deflated bytes too.
-    pub(crate) fn inflate(&self, data_at: u64, size: u64) -> Result<(Vec<u8>, u64)> {
-        let mut bytes = Vec::with_capacity(usize::try_from(size.min(1 << 20)).unwrap_or(0));
-        let taken = self.inflate_with(data_at, size, |chunk| bytes.extend_from_slice(chunk))?;
-        Ok((bytes, taken))
+    /// Inflates what fits into `head`; how much that is.
+    pub(super) fn inflate_begin(&self, data_at: u64, head: &mut [u8]) -> Result<usize> {
+        let mut decoder = ZlibDecoder::new(self.cursor(data_at));
+        let mut there = 0;
+        while there < head.len() {
+            match decoder.read(&mut head[there..]) {
+                Ok(0) => break,
+                Ok(n) => there += n,
+                Err(_) => return Err(Error::Unpack("a pack entry does not inflate".into())),
+            }
+        }
+        Ok(there)
     }
 
-    /// As `inflate`, handing the bytes on as they come.
+    /// Inflates exactly `size` bytes and hands them on as they come; the answer is the length of the deflated bytes.
     pub(crate) fn inflate_with(&self, data_at: u64, size: u64, mut sink: impl FnMut(&[u8])) -> Result<u64> {
         let bad = || Error::Unpack("a pack entry does not inflate to the size it declares".into());
         let mut decoder = ZlibDecoder::new(self.cursor(data_at));

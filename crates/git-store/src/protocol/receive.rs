@@ -87,11 +87,11 @@ impl GitStore {
     ) -> Result<Option<Received>> {
         let snapshot = self.snapshot(id).await?;
         let packs = self.packs(id, &snapshot).await?;
-        let mut spool = Spool::open(self.cache().quarantine()?).await?;
+        let mut spool = Spool::open(self.cache().quarantine()?);
         while let Some(chunk) = reader.rest().await? {
-            spool.write(&chunk).await?;
+            spool.write(chunk).await?;
         }
-        let dir = spool.finish().await?;
+        let spooled = spool.finish().await?;
         let upload = self.new_push_id();
         let progress = progress.cloned();
         let mut tell = move |text: &str| {
@@ -102,7 +102,7 @@ impl GitStore {
                 let _ = sender.try_send(out.into());
             }
         };
-        blocking(move || take_in(&packs, &snapshot.contents.packs, dir, upload, &mut tell)).await
+        blocking(move || take_in(&packs, &snapshot.contents.packs, spooled, upload, &mut tell)).await
     }
 
     async fn push_commands(

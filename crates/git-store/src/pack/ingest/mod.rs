@@ -1,175 +1,151 @@
 //! A pack that arrives: bounded, hashed, resolved, completed and indexed.
+//!
+//! Each byte is looked at once while the pack comes in ([`scan`]); what is a delta is resolved afterwards, by as many
+//! threads as there are processors ([`Scanned::resolve`]).
 
 mod complete;
 mod resolve;
 mod scan;
 
-use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, Read};
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
-
-use sha1::{Digest, Sha1};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::PackLimits;
 use super::content::Content;
 use super::index::{Listed, write_index};
-use super::reader::{Kind, PACK_HEADER, PACK_TRAILER, PackFile, Storage};
+use super::reader::{Kind, PackFile};
 use crate::{Error, Oid, Result};
 use complete::seal;
+pub(crate) use scan::scan;
 
-type FindBase<'a> = dyn Fn(&Oid) -> Result<Option<(Kind, Content)>> + 'a;
-type CheckObject<'a> = dyn FnMut(Kind, &Oid, &[u8]) -> Result<()> + 'a;
+/// Finds an object of the repository that a thin pack leaves out.
+pub(crate) type FindBase<'a> = dyn Fn(&Oid) -> Result<Option<(Kind, Content)>> + 'a;
+/// Called for each object, by several threads; with its bytes, unless it is a blob.
+pub(crate) type CheckObject<'a> = dyn Fn(Kind, &Oid, &[u8]) -> Result<()> + Sync + 'a;
 
-/// What is asked while a pack is taken in.
-pub(crate) struct Ingest<'a> {
-    pub limits: PackLimits,
-    /// An object of the repository that a thin pack leaves out.
-    pub base: &'a FindBase<'a>,
-    /// Called once for each object; with its bytes, unless it is a blob.
-    pub check: &'a mut CheckObject<'a>,
+/// What an entry is a delta on.
+const NO_BASE: u32 = u32::MAX;
+const BASE_BY_OID: u32 = u32::MAX - 1;
+
+/// One entry, in the order of the pack. Small: there may be a million.
+#[derive(Clone, Copy)]
+struct Entry {
+    offset: u64,
+    crc: u32,
+    /// The place of the entry that it is a delta on, [`NO_BASE`] or [`BASE_BY_OID`].
+    base: u32,
+}
+
+/// What an entry was found to be.
+#[derive(Clone, Copy)]
+struct Named {
+    oid: Oid,
+    kind: Kind,
+    /// Deltas on deltas.
+    depth: u16,
+}
+
+/// Entries that wait for an object, by its id.
+type Waiting = HashMap<Oid, Vec<u32>>;
+
+/// Bytes that may be made while a pack is inflated and its deltas are resolved.
+struct Work {
+    made: AtomicU64,
+    limits: PackLimits,
+}
+
+impl Work {
+    /// `arrived`: bytes of the pack so far.
+    fn spend(&self, bytes: u64, arrived: u64) -> Result<()> {
+        let made = self.made.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let allowed = self.limits.work_floor.saturating_add(self.limits.work_factor.saturating_mul(arrived));
+        if made <= allowed {
+            Ok(())
+        } else {
+            Err(Error::TooLarge("the pack inflates to far more than its own size".into()))
+        }
+    }
+}
+
+/// A pack that has arrived whole, with a right checksum; its deltas are not resolved.
+pub(crate) struct Scanned {
+    entries: Vec<Entry>,
+    named: Vec<Option<Named>>,
+    on_oid: Waiting,
+    /// Where the last entry ends.
+    end: u64,
+    checksum: [u8; 20],
+    work: Work,
 }
 
 /// A pack that stands alone, and its index.
 pub(crate) struct Ingested {
-    pub objects: HashMap<Oid, Kind>,
     pub index: Vec<u8>,
+    named: Vec<Named>,
+    /// Places in `named`, by id.
+    order: Vec<u32>,
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    offset: u64,
-    data_at: u64,
-    size: u64,
-    /// The size of the object itself, as a delta declares it.
-    result: u64,
-    storage: Storage,
-    crc: u32,
-    /// Known once the entry is resolved: its kind, id and depth.
-    object: Option<(Kind, Oid, u32)>,
-}
+impl Ingested {
+    pub(crate) fn len(&self) -> usize {
+        self.named.len()
+    }
 
-struct Resolver<'a, 'b> {
-    ingest: &'a mut Ingest<'b>,
-    pack: PackFile,
-    entries: Vec<Entry>,
-    at_offset: HashMap<u64, usize>,
-    on_offset: HashMap<u64, Vec<usize>>,
-    on_oid: HashMap<Oid, Vec<usize>>,
-    objects: HashMap<Oid, (Kind, usize)>,
-    cache: HashMap<usize, Arc<Content>>,
-    cached: VecDeque<usize>,
-    cached_bytes: u64,
-    /// Bytes that may still be made.
-    work_left: u64,
-}
-
-impl Ingest<'_> {
-    /// Takes in the pack at `path`, which may be made longer by the bases it leaves out.
-    pub(crate) fn run(mut self, path: &Path) -> Result<Ingested> {
-        let pack = PackFile::open(path)?;
-        if pack.len() > self.limits.pack_bytes {
-            return Err(too_large("the pack", pack.len(), self.limits.pack_bytes));
-        }
-        let count = read_count(&pack)?;
-        if count > self.limits.objects {
-            return Err(Error::TooLarge(format!("the pack has {count} objects, the limit is {}", self.limits.objects)));
-        }
-        let work_left = self.limits.work_floor.saturating_add(self.limits.work_factor * pack.len());
-        let mut resolver = Resolver {
-            ingest: &mut self,
-            pack,
-            entries: Vec::new(),
-            at_offset: HashMap::new(),
-            on_offset: HashMap::new(),
-            on_oid: HashMap::new(),
-            objects: HashMap::new(),
-            cache: HashMap::new(),
-            cached: VecDeque::new(),
-            cached_bytes: 0,
-            work_left,
-        };
-        let end = resolver.scan(count)?;
-        verify_trailer(&resolver.pack, end)?;
-        resolver.resolve_whole()?;
-        let end = resolver.complete(path, end)?;
-        let checksum = seal(path, end, resolver.entries.len())?;
-        let listed = resolver.entries.iter().map(listed).collect::<Result<Vec<_>>>()?;
-        let objects = resolver.objects.into_iter().map(|(oid, (kind, _))| (oid, kind)).collect();
-        Ok(Ingested { objects, index: write_index(listed, &checksum)? })
+    /// The type of an object, when the pack holds it.
+    pub(crate) fn kind_of(&self, oid: &Oid) -> Option<Kind> {
+        let at = self.order.binary_search_by_key(oid, |at| self.named[*at as usize].oid).ok()?;
+        Some(self.named[self.order[at] as usize].kind)
     }
 }
 
-fn listed(entry: &Entry) -> Result<Listed> {
-    let (_, oid, _) = entry.object.ok_or_else(|| Error::Unpack("the pack has deltas without a base".into()))?;
-    Ok(Listed { oid, crc: entry.crc, offset: entry.offset })
+/// Takes in a pack that lies at `path` already, and leaves out nothing.
+pub(crate) fn ingest(limits: PackLimits, path: &Path, check: &CheckObject<'_>) -> Result<Ingested> {
+    let mut file = std::fs::File::open(path).map_err(Error::io("opening a pack"))?;
+    scan(limits, &mut file, check)?.resolve(path, &|_| Ok(None), check)
+}
+
+impl Scanned {
+    /// Resolves the deltas of the pack, which lies at `path` and may be made longer by the bases it leaves out.
+    pub(crate) fn resolve(mut self, path: &Path, base: &FindBase<'_>, check: &CheckObject<'_>) -> Result<Ingested> {
+        let waiting = Mutex::new(std::mem::take(&mut self.on_oid));
+        self.resolve_whole(&PackFile::open(path)?, &waiting, check)?;
+        let sent = self.entries.len();
+        self.complete(path, &waiting, base, check)?;
+        let left = waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(oid) = left.keys().next() {
+            return Err(Error::Unpack(format!("the base {oid} of a delta is missing")));
+        }
+        let without = || Error::Unpack("the pack has deltas without a base".into());
+        let named = self.named.into_iter().collect::<Option<Vec<_>>>().ok_or_else(without)?;
+        let mut order: Vec<u32> = (0..named.len() as u32).collect();
+        order.sort_unstable_by_key(|at| named[*at as usize].oid);
+        let oid = |at: &u32| named[*at as usize].oid;
+        if let Some(pair) = order.windows(2).find(|pair| oid(&pair[0]) == oid(&pair[1])) {
+            return Err(Error::Unpack(format!("the pack holds object {} twice", oid(&pair[0]))));
+        }
+        if named.len() > sent {
+            self.checksum = seal(path, self.end, named.len())?;
+        }
+        let listed = |at: usize| {
+            let at = order[at] as usize;
+            Listed { oid: named[at].oid, crc: self.entries[at].crc, offset: self.entries[at].offset }
+        };
+        let index = write_index(order.len(), listed, &self.checksum);
+        Ok(Ingested { index, named, order })
+    }
 }
 
 fn too_large(what: &str, actual: u64, limit: u64) -> Error {
     Error::TooLarge(format!("{what} is {actual} bytes, the limit is {limit} bytes"))
 }
 
-fn read_count(pack: &PackFile) -> Result<u32> {
-    let mut header = [0; PACK_HEADER as usize];
-    let whole = pack.len() >= PACK_HEADER + PACK_TRAILER && pack.cursor(0).read_exact(&mut header).is_ok();
-    let version = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-    if !whole || &header[..4] != b"PACK" || !matches!(version, 2 | 3) {
-        return Err(Error::Unpack("the pack is cut short, or is no pack".into()));
-    }
-    Ok(u32::from_be_bytes([header[8], header[9], header[10], header[11]]))
-}
-
-/// Feeds `range` of the pack to `sink`.
-fn each_chunk(pack: &PackFile, range: std::ops::Range<u64>, mut sink: impl FnMut(&[u8])) -> Result<()> {
-    let mut cursor = pack.cursor(range.start);
-    let mut left = range.end - range.start;
-    while left > 0 {
-        let chunk = cursor.fill_buf().map_err(Error::io("reading a pack"))?;
-        if chunk.is_empty() {
-            return Err(Error::Unpack("the pack is cut short".into()));
-        }
-        let n = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        sink(&chunk[..n]);
-        cursor.consume(n);
-        left -= n as u64;
-    }
-    Ok(())
-}
-
-fn verify_trailer(pack: &PackFile, end: u64) -> Result<()> {
-    if end + PACK_TRAILER != pack.len() {
-        return Err(Error::Unpack("the pack has bytes after its last object, or is cut short".into()));
-    }
-    let mut hash = Sha1::new();
-    each_chunk(pack, 0..end, |chunk| hash.update(chunk))?;
-    let mut stored = Vec::new();
-    each_chunk(pack, end..pack.len(), |chunk| stored.extend_from_slice(chunk))?;
-    if <[u8; 20]>::from(hash.finalize()).as_slice() == stored {
-        Ok(())
+/// What is no blob has a lower limit.
+fn check_meta(limits: &PackLimits, kind: Kind, size: u64) -> Result<()> {
+    if kind != Kind::Blob && size > limits.meta_bytes {
+        Err(too_large(kind.name(), size, limits.meta_bytes))
     } else {
-        Err(Error::Unpack("the pack's checksum is wrong".into()))
-    }
-}
-
-impl Resolver<'_, '_> {
-    fn spend(&mut self, bytes: u64) -> Result<()> {
-        let left = self.work_left.checked_sub(bytes);
-        self.work_left =
-            left.ok_or_else(|| Error::TooLarge("the pack inflates to far more than its own size".into()))?;
-        Ok(())
-    }
-
-    fn meta_limit(&self, kind: Kind, size: u64) -> Result<()> {
-        let limit = self.ingest.limits.meta_bytes;
-        if kind != Kind::Blob && size > limit { Err(too_large(kind.name(), size, limit)) } else { Ok(()) }
-    }
-
-    /// Notes an object, once; `bytes` are those of a commit, tree or tag.
-    fn found(&mut self, kind: Kind, oid: Oid, index: usize, bytes: &[u8]) -> Result<()> {
-        (self.ingest.check)(kind, &oid, bytes)?;
-        if self.objects.insert(oid, (kind, index)).is_some() {
-            return Err(Error::Unpack(format!("the pack holds object {oid} twice")));
-        }
         Ok(())
     }
 }

@@ -1,79 +1,251 @@
-//! The first look at a pack: each entry once, in order.
+//! The first look at a pack: each byte once, in order, as it arrives.
 
-use super::{Entry, Resolver, each_chunk, too_large};
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::atomic::AtomicU64;
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use sha1::{Digest, Sha1};
+
+use super::{BASE_BY_OID, CheckObject, Entry, NO_BASE, Named, Scanned, Waiting, Work, check_meta, too_large};
+use crate::pack::PackLimits;
 use crate::pack::delta;
 use crate::pack::hash::ObjectHash;
-use crate::pack::reader::{Kind, PACK_HEADER, Storage};
+use crate::pack::reader::{HEADER_MAX, Kind, PACK_HEADER, PACK_TRAILER, PackFile, Storage};
 use crate::{Error, Oid, Result};
 
-impl Resolver<'_, '_> {
-    /// Reads every entry once, in order; the answer is where the last one ends.
-    pub(super) fn scan(&mut self, count: u32) -> Result<u64> {
-        let mut at = PACK_HEADER;
-        for index in 0..count as usize {
-            let header = self.pack.entry(at)?;
-            let limits = self.ingest.limits;
-            if header.size > limits.object_bytes {
-                return Err(too_large("an object", header.size, limits.object_bytes));
-            }
-            self.spend(header.size)?;
-            let (taken, result, object) = match header.storage {
-                Storage::Whole(kind) => {
-                    let (taken, oid) = self.scan_whole(kind, header.data_at, header.size)?;
-                    (taken, header.size, Some((kind, oid, 0)))
-                }
-                Storage::OnOffset(base) => {
-                    if !self.at_offset.contains_key(&base) {
-                        return Err(Error::Unpack("a delta's base is not where it says".into()));
-                    }
-                    self.on_offset.entry(base).or_default().push(index);
-                    let (taken, result) = self.scan_delta(header.data_at, header.size)?;
-                    (taken, result, None)
-                }
-                Storage::OnOid(base) => {
-                    self.on_oid.entry(base).or_default().push(index);
-                    let (taken, result) = self.scan_delta(header.data_at, header.size)?;
-                    (taken, result, None)
-                }
-            };
-            let end = header.data_at + taken;
-            let mut crc = flate2::Crc::new();
-            each_chunk(&self.pack, at..end, |chunk| crc.update(chunk))?;
-            self.at_offset.insert(at, index);
-            let (data_at, size, storage) = (header.data_at, header.size, header.storage);
-            self.entries.push(Entry { offset: at, data_at, size, result, storage, crc: crc.sum(), object });
-            at = end;
+/// Read at a time (bytes).
+const WINDOW: usize = 128 * 1024;
+/// Inflated at a time (bytes).
+const PIECE: usize = 32 * 1024;
+/// A delta begins with two sizes of at most ten bytes.
+const DELTA_HEAD: usize = 24;
+
+/// Reads a pack to its end. Whole objects are hashed and checked; deltas are measured.
+pub(crate) fn scan(limits: PackLimits, source: &mut dyn Read, check: &CheckObject<'_>) -> Result<Scanned> {
+    let mut feed =
+        Feed { source, window: vec![0; WINDOW], start: 0, end: 0, at: 0, hash: Sha1::new(), crc: Crc::new() };
+    let count = read_count(&mut feed)?;
+    if count > limits.objects {
+        return Err(Error::TooLarge(format!("the pack has {count} objects, the limit is {}", limits.objects)));
+    }
+    let work = Work { made: AtomicU64::new(0), limits };
+    let inflater = Inflater { zlib: Decompress::new(true), piece: vec![0; PIECE] };
+    let mut scan = Scan {
+        feed,
+        inflater,
+        limits,
+        work,
+        check,
+        entries: Vec::new(),
+        named: Vec::new(),
+        on_oid: HashMap::new(),
+        meta: Vec::new(),
+    };
+    (0..count).try_for_each(|place| scan.entry(place))?;
+    let end = scan.feed.at;
+    let checksum = scan.feed.trailer()?;
+    if scan.feed.at > limits.pack_bytes {
+        return Err(too_large("the pack", scan.feed.at, limits.pack_bytes));
+    }
+    Ok(Scanned { entries: scan.entries, named: scan.named, on_oid: scan.on_oid, end, checksum, work: scan.work })
+}
+
+fn cut() -> Error {
+    Error::Unpack("the pack is cut short, or is no pack".into())
+}
+
+fn bad_entry() -> Error {
+    Error::Unpack("a pack entry does not inflate to the size it declares".into())
+}
+
+fn read_count(feed: &mut Feed<'_>) -> Result<u32> {
+    let head = *feed.at_least(PACK_HEADER as usize)?.first_chunk::<12>().ok_or_else(cut)?;
+    let version = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+    if &head[..4] != b"PACK" || !matches!(version, 2 | 3) {
+        return Err(cut());
+    }
+    feed.consume(head.len());
+    Ok(u32::from_be_bytes([head[8], head[9], head[10], head[11]]))
+}
+
+/// What has arrived and is not looked at yet. Sums what is consumed.
+struct Feed<'a> {
+    source: &'a mut dyn Read,
+    window: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The place of `start` in the pack.
+    at: u64,
+    hash: Sha1,
+    crc: Crc,
+}
+
+impl Feed<'_> {
+    /// As much as is at hand; empty at the end.
+    fn some(&mut self) -> Result<&[u8]> {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+            self.more()?;
         }
-        Ok(at)
+        Ok(&self.window[self.start..self.end])
     }
 
-    fn scan_whole(&mut self, kind: Kind, data_at: u64, size: u64) -> Result<(u64, Oid)> {
-        let mut hash = ObjectHash::new(kind, size);
-        if kind == Kind::Blob {
-            let taken = self.pack.inflate_with(data_at, size, |chunk| hash.update(chunk))?;
-            let oid = hash.finish()?;
-            self.found(kind, oid, self.entries.len(), &[])?;
-            return Ok((taken, oid));
+    /// `n` bytes or more; fewer only at the end.
+    fn at_least(&mut self, n: usize) -> Result<&[u8]> {
+        if self.end - self.start < n {
+            self.window.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            while self.end < n && self.more()? {}
         }
-        self.meta_limit(kind, size)?;
-        let (bytes, taken) = self.pack.inflate(data_at, size)?;
-        hash.update(&bytes);
+        Ok(&self.window[self.start..self.end])
+    }
+
+    fn more(&mut self) -> Result<bool> {
+        loop {
+            match self.source.read(&mut self.window[self.end..]) {
+                Ok(n) => {
+                    self.end += n;
+                    return Ok(n > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("reading a pack")(error)),
+            }
+        }
+    }
+
+    fn consume(&mut self, n: usize) {
+        let taken = &self.window[self.start..self.start + n];
+        self.hash.update(taken);
+        self.crc.update(taken);
+        self.start += n;
+        self.at += n as u64;
+    }
+
+    /// The checksum, which must be that of all before it, and the last there is.
+    fn trailer(&mut self) -> Result<[u8; 20]> {
+        let rest = self.at_least(PACK_TRAILER as usize + 1)?;
+        if rest.len() as u64 != PACK_TRAILER {
+            return Err(Error::Unpack("the pack has bytes after its last object, or is cut short".into()));
+        }
+        let mut stored = [0; PACK_TRAILER as usize];
+        stored.copy_from_slice(rest);
+        self.at += PACK_TRAILER;
+        if <[u8; 20]>::from(self.hash.clone().finalize()) != stored {
+            return Err(Error::Unpack("the pack's checksum is wrong".into()));
+        }
+        Ok(stored)
+    }
+}
+
+struct Inflater {
+    zlib: Decompress,
+    piece: Vec<u8>,
+}
+
+impl Inflater {
+    /// Inflates exactly `size` bytes, and hands them on as they come.
+    fn run(&mut self, feed: &mut Feed<'_>, size: u64, sink: &mut dyn FnMut(&[u8])) -> Result<()> {
+        self.zlib.reset(true);
+        loop {
+            let near = feed.some()?;
+            if near.is_empty() {
+                return Err(cut());
+            }
+            let (read, made) = (self.zlib.total_in(), self.zlib.total_out());
+            let status = self.zlib.decompress(near, &mut self.piece, FlushDecompress::None).map_err(|_| bad_entry())?;
+            let (taken, new) = ((self.zlib.total_in() - read) as usize, (self.zlib.total_out() - made) as usize);
+            if self.zlib.total_out() > size {
+                return Err(bad_entry());
+            }
+            sink(&self.piece[..new]);
+            feed.consume(taken);
+            match status {
+                Status::StreamEnd if self.zlib.total_out() == size => return Ok(()),
+                Status::StreamEnd => return Err(bad_entry()),
+                _ if taken == 0 && new == 0 => return Err(bad_entry()),
+                _ => {}
+            }
+        }
+    }
+}
+
+struct Scan<'a> {
+    feed: Feed<'a>,
+    inflater: Inflater,
+    limits: PackLimits,
+    work: Work,
+    check: &'a CheckObject<'a>,
+    entries: Vec<Entry>,
+    named: Vec<Option<Named>>,
+    on_oid: Waiting,
+    /// The bytes of a commit, tree or tag.
+    meta: Vec<u8>,
+}
+
+impl Scan<'_> {
+    fn entry(&mut self, place: u32) -> Result<()> {
+        let offset = self.feed.at;
+        let near = self.feed.at_least(HEADER_MAX)?;
+        let header = PackFile::header_in(near, offset);
+        let header = header.ok_or_else(|| Error::Unpack("a pack entry has a bad header".into()))?;
+        if header.size > self.limits.object_bytes {
+            return Err(too_large("an object", header.size, self.limits.object_bytes));
+        }
+        self.work.spend(header.size, offset)?;
+        self.feed.crc.reset();
+        self.feed.consume((header.data_at - offset) as usize);
+        let (base, named) = match header.storage {
+            Storage::Whole(kind) => {
+                let oid = self.whole(kind, header.size)?;
+                (NO_BASE, Some(Named { oid, kind, depth: 0 }))
+            }
+            Storage::OnOffset(base) => {
+                let base = self.entries.binary_search_by_key(&base, |entry| entry.offset);
+                let base = base.map_err(|_| Error::Unpack("a delta's base is not where it says".into()))?;
+                self.delta(header.size)?;
+                (base as u32, None)
+            }
+            Storage::OnOid(base) => {
+                self.on_oid.entry(base).or_default().push(place);
+                self.delta(header.size)?;
+                (BASE_BY_OID, None)
+            }
+        };
+        self.entries.push(Entry { offset, crc: self.feed.crc.sum(), base });
+        self.named.push(named);
+        Ok(())
+    }
+
+    fn whole(&mut self, kind: Kind, size: u64) -> Result<Oid> {
+        check_meta(&self.limits, kind, size)?;
+        let mut hash = ObjectHash::new(kind, size);
+        self.meta.clear();
+        let meta = &mut self.meta;
+        self.inflater.run(&mut self.feed, size, &mut |bytes| {
+            hash.update(bytes);
+            if kind != Kind::Blob {
+                meta.extend_from_slice(bytes);
+            }
+        })?;
         let oid = hash.finish()?;
-        self.found(kind, oid, self.entries.len(), &bytes)?;
-        Ok((taken, oid))
+        (self.check)(kind, &oid, &self.meta)?;
+        Ok(oid)
     }
 
     /// Checks what a delta declares before its result is made.
-    fn scan_delta(&mut self, data_at: u64, size: u64) -> Result<(u64, u64)> {
-        let mut head = Vec::with_capacity(24);
-        let taken = self.pack.inflate_with(data_at, size, |chunk| {
-            head.extend_from_slice(&chunk[..chunk.len().min(24 - head.len())]);
+    fn delta(&mut self, size: u64) -> Result<()> {
+        let mut head = Vec::with_capacity(DELTA_HEAD);
+        self.inflater.run(&mut self.feed, size, &mut |bytes| {
+            head.extend_from_slice(&bytes[..bytes.len().min(DELTA_HEAD - head.len())]);
         })?;
         let (base, result) = delta::sizes(&head)?;
-        let limit = self.ingest.limits.object_bytes;
+        let limit = self.limits.object_bytes;
         if base > limit || result > limit {
             return Err(too_large("an object", base.max(result), limit));
         }
-        Ok((taken, result))
+        Ok(())
     }
 }
