@@ -83,6 +83,7 @@ impl Deployed {
         timed("published", || publish(&account, &outputs, &folder))?;
         let url = output(&outputs, "Url")?.to_owned();
         let admin_password = first_admin(&account, output(&outputs, "SetupFunctionName")?, &folder)?;
+        rotated(&account, output(&outputs, "KeysFunctionName")?, &folder)?;
         Ok(Self { emulator, url, admin_password })
     }
 
@@ -217,18 +218,38 @@ fn remove(text: &mut String, from: &str, until: &str) -> Result<()> {
 
 /// Invokes the setup function as docs/operations.md says, and gives the password that it answers.
 fn first_admin(account: &Account, function: &str, folder: &Path) -> Result<String> {
-    let answer = folder.join("first-admin.json");
+    let made = invoke(account, function, &json!({ "email": ADMIN }), folder)?;
+    made["password"].as_str().map(str::to_owned).with_context(|| format!("the setup function made no admin: {made}"))
+}
+
+/// A new key for access tokens: what follows is signed in with it.
+fn rotated(account: &Account, function: &str, folder: &Path) -> Result<()> {
+    let [first, second] = [(); 2].map(|()| invoke(account, function, &json!({ "revoke": true }), folder));
+    let (first, second) = (first?, second?);
+    if !first["kid"].is_string() || first["kid"] == second["kid"] {
+        bail!("the keys were not replaced: {first} {second}");
+    }
+    let unknown = invoke(account, function, &json!({ "revoke": "all" }), folder);
+    if unknown.is_ok() {
+        bail!("the function of keys took what it does not know");
+    }
+    Ok(())
+}
+
+/// A function's answer; an error when it ended with one.
+fn invoke(account: &Account, function: &str, event: &serde_json::Value, folder: &Path) -> Result<serde_json::Value> {
+    let answer = folder.join("answer.json");
     let mut invoke: Command = account.aws();
     invoke.args(["lambda", "invoke", "--function-name", function]);
-    invoke.args(["--payload", &json!({ "email": ADMIN }).to_string()]).arg(&answer);
+    invoke.args(["--payload", &event.to_string()]).arg(&answer);
     let said = ask(&mut invoke)?;
-    let made = std::fs::read_to_string(&answer).context("the setup function's answer")?;
+    let text = std::fs::read_to_string(&answer).with_context(|| format!("the answer of {function}"))?;
+    // It may have a password in it.
     std::fs::remove_file(&answer)?;
-    let made: serde_json::Value = serde_json::from_str(&made).context("the setup function's answer")?;
-    match made["password"].as_str() {
-        Some(password) if said["FunctionError"].is_null() => Ok(password.to_owned()),
-        _ => bail!("the setup function made no admin: {said} {made}"),
+    if !said["FunctionError"].is_null() {
+        bail!("{function} ended with an error: {text}");
     }
+    serde_json::from_str(&text).with_context(|| format!("the answer of {function}"))
 }
 
 #[cfg(test)]
