@@ -78,13 +78,9 @@ test('the project comes as a ZIP archive', async () => {
 
 test('a folder comes as a ZIP archive from its menu', async () => {
   await me.page.keyboard.press('Control+Shift+E');
-  await me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'functions' }).first().click({ button: 'right' });
+  const folder = me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'functions' }).first();
   const coming = me.page.waitForEvent('download');
-  const item = me.page.getByRole('menuitem', { name: 'Download as ZIP' });
-  await item.waitFor();
-  // A menu takes no press in its first moment: the mouse may still be on its way up.
-  const pressed = () => item.click({ timeout: 1000 }).then(() => item.isHidden(), () => item.isHidden());
-  await until(pressed, 'the end of the menu');
+  await me.menu(folder, 'Download as ZIP');
   const bytes = await readFile(await (await coming).path());
   assert.ok(bytes.includes('app.py') && !bytes.includes('poem.txt'));
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { client, openPage, startBrowser, startPlatform } from './platform.js';
+import { client, openPage, startBrowser, startPlatform, WAIT_MS } from './platform.js';
 
 /** A lost network is in the console, and work that the workbench itself gave up. */
 const EXPECTED = ['Failed to load resource', 'WebSocket connection', 'net::ERR_INTERNET_DISCONNECTED', 'error: Canceled'];
@@ -43,7 +43,7 @@ export async function startIde({ starter = 'python' } = {}) {
     /** Opens the project as a person; in the browser of `beside` when it is the same person again. */
     async open({ person = platform.admin, beside, path = '', options = {}, beforeOpening } = {}) {
       const opened = beside ? { ...beside, page: await beside.context.newPage() } : await openPage(browser, options);
-      opened.context.setDefaultTimeout(20_000);
+      opened.context.setDefaultTimeout(WAIT_MS);
       const { page } = opened;
       if (!beside) await signIn(page, platform.address, person);
       beforeOpening?.(page);
@@ -136,6 +136,15 @@ function hands(page, opened) {
     /** Presses a button of a dialog. */
     async confirm(name) {
       await page.locator('.monaco-dialog-box').getByRole('button', { name, exact: true }).click();
+    },
+    /** Chooses from the menu of a row. */
+    async menu(row, name) {
+      const item = page.getByRole('menuitem', { name, exact: true });
+      await row.click({ button: 'right' });
+      await item.waitFor();
+      // For its first 100 ms a menu takes no click: it could be the one that opened it. Timers of one page end in their order.
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+      await item.click();
     },
     /** Presses a button that a row of a list shows while the mouse is over it; the list may be drawn anew meanwhile. */
     async action(row, name) {

@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-import { client, openPage, startBrowser, startPlatform } from './platform.js';
+import { client, openPage, startBrowser, startPlatform, WAIT_MS } from './platform.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const WAIT_MS = 20_000;
 
 /** A platform, a browser, and the admin's page in it. */
 export async function open() {

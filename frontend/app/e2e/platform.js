@@ -20,6 +20,11 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+/** `WORKROOM_SLOWDOWN=6`: a page's own work takes six times as long, as on a busy machine, so that races show themselves. */
+const SLOWDOWN = Number(process.env.WORKROOM_SLOWDOWN ?? 1);
+/** What a person's patience is: nothing is waited for longer, unless it says so. */
+export const WAIT_MS = 20_000 * SLOWDOWN;
+
 /** Starts `target/debug/workroom` and waits until it is ready. */
 export async function startPlatform({ program = join(root, 'target/debug/workroom'), options = [] } = {}) {
   const data = mkdtempSync(join(tmpdir(), 'workroom-browser-'));
@@ -90,6 +95,7 @@ export function startBrowser() {
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options });
   const page = await context.newPage();
+  if (SLOWDOWN > 1) await (await context.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: SLOWDOWN });
   const trouble = [];
   page.on('pageerror', (error) => trouble.push(`error: ${error.message}`));
   page.on('console', (message) => {
