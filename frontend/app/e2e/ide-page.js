@@ -9,7 +9,7 @@ const EXPECTED = ['Failed to load resource', 'WebSocket connection', 'net::ERR_I
 
 /** Asks until the answer is the one that is waited for. */
 export async function until(ask, what) {
-  for (let round = 0; round < 300; round += 1) {
+  for (const end = Date.now() + WAIT_MS; Date.now() < end; ) {
     if (await ask()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -9,10 +9,10 @@ import { client, openPage, startBrowser, startPlatform, WAIT_MS } from './platfo
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A platform, a browser, and the admin's page in it. */
-export async function open() {
+export async function open({ options = [] } = {}) {
   const platform = await startPlatform({
     ...(process.env.WORKROOM_PROGRAM ? { program: process.env.WORKROOM_PROGRAM } : {}),
-    options: process.env.WORKROOM_OPTIONS?.split(' ') ?? [],
+    options: [...(process.env.WORKROOM_OPTIONS?.split(' ') ?? []), ...options],
   });
   const browser = await startBrowser();
   const api = client(platform.address);

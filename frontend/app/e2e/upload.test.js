@@ -1,20 +1,17 @@
 // The files area: small and large, paused, interrupted by a reload, and the same when it comes back.
 
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
+import { desktop, digest, MIB, PART_MIB, slowly } from './files.js';
 import { accessible, open, signIn, unbroken } from './pages.js';
 
-const MIB = 1024 * 1024;
 const LARGE_MIB = 200;
-const PART_MIB = 16;
 const UPLOAD_MS = 180_000;
 
-const folder = mkdtempSync(join(tmpdir(), 'workroom-upload-'));
+const { folder, file, remove } = desktop();
 let walk;
 let page;
 
@@ -26,26 +23,8 @@ before(async () => {
 });
 after(async () => {
   await walk?.close();
-  rmSync(folder, { recursive: true, force: true });
+  remove();
 });
-
-/** A file whose every part differs from the others. */
-function file(name, mebibytes) {
-  const path = join(folder, name);
-  const handle = openSync(path, 'w');
-  const piece = Buffer.alloc(MIB, name);
-  for (let at = 0; at < mebibytes; at += 1) {
-    piece.writeUInt32LE(at, 0);
-    writeSync(handle, piece);
-  }
-  return path;
-}
-
-async function digest(path) {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece);
-  return hash.digest('hex');
-}
 
 async function comesBackAsSent(path, name) {
   const link = page.getByRole('button', { name, exact: true });
@@ -54,15 +33,6 @@ async function comesBackAsSent(path, name) {
 }
 
 const choose = (...paths) => page.locator('#upload').setInputFiles(paths);
-
-/** Lets each part wait, so that there is a middle to interrupt. */
-async function slowly(ms) {
-  await page.route('**/*', async (route) => {
-    if (route.request().method() !== 'PUT') return route.continue();
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    return route.continue().catch(() => undefined);
-  });
-}
 
 test('several files go straight to storage and come back the same', async () => {
   await walk.visit('/p/shop/storage');
@@ -80,7 +50,7 @@ test('several files go straight to storage and come back the same', async () => 
 
 test('200 MB go on where a reload stopped them', async () => {
   const path = file('large.bin', LARGE_MIB);
-  await slowly(1000);
+  const quick = await slowly(page, 1000);
   await choose(path);
   const row = page.locator('.upload', { hasText: 'large.bin' });
   // Three parts are on their way at once: past 30 % at least one has arrived.
@@ -97,7 +67,7 @@ test('200 MB go on where a reload stopped them', async () => {
   await chooser.setInputFiles(other);
   await page.getByRole('alert').waitFor();
 
-  await page.unroute('**/*');
+  await quick();
   const parts = [];
   page.on('request', (request) => {
     if (request.method() === 'PUT') parts.push(request.url());
@@ -114,23 +84,23 @@ test('200 MB go on where a reload stopped them', async () => {
 });
 
 test('an upload is paused, goes on, and another is cancelled', async () => {
-  await slowly(1000);
+  let quick = await slowly(page, 1000);
   const path = file('paused.bin', 80);
   await choose(path);
   const row = page.locator('.upload', { hasText: 'paused.bin' });
   await page.getByRole('button', { name: 'Pause: paused.bin' }).click({ timeout: UPLOAD_MS });
   await row.getByText(/^Paused at/).waitFor();
   await accessible(page, 'a paused upload');
-  await page.unroute('**/*');
+  await quick();
   await page.getByRole('button', { name: 'Go on: paused.bin' }).click();
   await page.locator('.upload.done', { hasText: 'paused.bin' }).waitFor({ timeout: UPLOAD_MS });
 
-  await slowly(1000);
+  quick = await slowly(page, 1000);
   await choose(file('cancelled.bin', 80));
   await page.getByRole('button', { name: 'Pause: cancelled.bin' }).waitFor({ timeout: UPLOAD_MS });
   await page.getByRole('button', { name: 'Cancel: cancelled.bin' }).click();
   await page.locator('.upload.cancelled', { hasText: 'cancelled.bin' }).waitFor();
-  await page.unroute('**/*');
+  await quick();
   await page.reload();
   await page.getByRole('button', { name: 'paused.bin', exact: true }).waitFor();
   assert.equal(await page.locator('.upload').count(), 0, 'a cancelled upload came back');

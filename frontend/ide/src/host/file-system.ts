@@ -57,7 +57,8 @@ export class FileSystem implements IFileSystemProviderWithFileReadWriteCapabilit
     return path === '' ? this.root : URI.from({ scheme: SCHEME, path: `${this.root.path}/${path}` });
   }
 
-  private path(resource: URI): string {
+  /** The path in the project. */
+  path(resource: URI): string {
     if (resource.path === this.root.path || resource.path === '/') return '';
     if (!resource.path.startsWith(`${this.root.path}/`)) {
       throw FileSystemProviderError.create(resource.path, FileSystemProviderErrorCode.FileNotFound);

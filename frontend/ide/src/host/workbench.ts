@@ -59,8 +59,9 @@ import { contributions } from '../platform/contributions';
 import { type OpenProject, SCHEME } from '../platform/project';
 import { PROPOSED } from '../platform/search/register';
 import { FileSystem } from './file-system';
-import { keepState } from './kept-state';
 import { showGutter } from './gutter';
+import { keepState } from './kept-state';
+import { handOnLargeFiles } from './large-files';
 import { bringSettings, keepSettings, type StoredSettings } from './person-settings';
 
 const WORKERS: Record<string, () => Worker> = {
@@ -114,7 +115,9 @@ export async function start(open: OpenProject, settings: Promise<StoredSettings 
   };
   await createIndexedDBProviders();
   await bringSettings(await settings);
-  registerCustomProvider(SCHEME, new FileSystem(open.files, root));
+  const fileSystem = new FileSystem(open.files, root);
+  registerCustomProvider(SCHEME, fileSystem);
+  handOnLargeFiles(open.files, fileSystem);
   await initialize(
     {
       ...accessibility(),

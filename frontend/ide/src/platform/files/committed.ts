@@ -17,6 +17,12 @@ export interface CommittedEntry {
 export const parent = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 export const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
+/** A folder that is not there has no entries. */
+function nothingThere(error: unknown): Map<string, CommittedEntry> {
+  if (error instanceof FileTrouble && error.reason === 'absent') return new Map();
+  throw error;
+}
+
 export class CommittedFiles {
   private readonly folders = new Map<string, Promise<Map<string, CommittedEntry>>>();
 
@@ -61,12 +67,29 @@ export class CommittedFiles {
     );
   }
 
+  /** The folders that someone looked at. */
+  looked(): string[] {
+    return [...this.folders.keys()];
+  }
+
+  /** What came to the folders that someone looked at in `before`, and what went: paths of files and folders. */
+  async since(before: CommittedFiles): Promise<{ came: string[]; went: string[] }> {
+    const [came, went]: [string[], string[]] = [[], []];
+    const read = async (files: CommittedFiles, folder: string) =>
+      new Set((await files.folder(folder).catch(nothingThere)).keys());
+    await Promise.all(
+      before.looked().map(async (folder) => {
+        const [old, now] = await Promise.all([read(before, folder), read(this, folder)]);
+        const path = (name: string) => (folder === '' ? name : `${folder}/${name}`);
+        for (const name of now) if (!old.has(name)) came.push(path(name));
+        for (const name of old) if (!now.has(name)) went.push(path(name));
+      }),
+    );
+    return { came, went };
+  }
+
   async entry(path: string): Promise<CommittedEntry | undefined> {
-    const folder = await this.folder(parent(path)).catch((error: unknown) => {
-      if (error instanceof FileTrouble && error.reason === 'absent') return undefined;
-      throw error;
-    });
-    return folder?.get(baseName(path));
+    return (await this.folder(parent(path)).catch(nothingThere)).get(baseName(path));
   }
 
   async content(path: string): Promise<Uint8Array> {

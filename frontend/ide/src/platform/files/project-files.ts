@@ -55,7 +55,7 @@ export class ProjectFiles {
   /** Whether a file is being edited: then a new version of it is met when it is saved, not pulled from under the person. */
   isEdited: (path: string) => boolean = () => false;
   /** Called with what is too large for a draft. */
-  onTooLarge: (path: string, bytes: Uint8Array) => void = () => undefined;
+  onTooLarge: (path: string, content: Blob) => void = () => undefined;
 
   constructor(
     readonly project: ProjectView,
@@ -128,12 +128,25 @@ export class ProjectFiles {
       if (before.get(path)?.etag !== this.drafts.get(path)?.etag) changed.add(path);
     }
     if (head !== this.head) {
+      const former = this.committed;
       this.committed = this.commit(head);
       this.headAt = Date.now();
       // Whoever shows a folder or a file of the old commit reads it again.
       for (const path of ['', ...this.seen]) changed.add(path);
+      void this.tellMoved(former).catch(() => undefined);
     }
     this.tell(...[...changed].map((path) => ({ path, what: 'changed' as const })));
+  }
+
+  /** What a push brought and took away, in the folders that are shown: a list of files is read again for these alone. */
+  private async tellMoved(former: CommittedFiles): Promise<void> {
+    const { came, went } = await this.committed.since(former);
+    const { there } = this.overlay();
+    const stays = (path: string) => [...there].some((other) => other === path || other.startsWith(`${path}/`));
+    this.tell(
+      ...came.map((path) => ({ path, what: 'created' as const })),
+      ...went.filter((path) => !stays(path)).map((path) => ({ path, what: 'deleted' as const })),
+    );
   }
 
   private saved(path: string, draft: DraftView | undefined): void {
@@ -269,7 +282,7 @@ export class ProjectFiles {
   /** Saves a draft on top of the version that was shown last. */
   async write(path: string, bytes: Uint8Array): Promise<void> {
     if (bytes.length > DRAFT_BYTES_MAX) {
-      this.onTooLarge(path, bytes);
+      this.onTooLarge(path, new Blob([bytes as Uint8Array<ArrayBuffer>]));
       throw new FileTrouble('too-large', t('tooLarge', { path, limit: `${DRAFT_BYTES_MAX / 1024 / 1024} MiB` }));
     }
     const isNew = !(await this.exists(path));

@@ -101,7 +101,8 @@ export class Branches {
     const asked = await window.showWarningMessage(t('deleteBranchAsk', { branch: name }), { modal: true }, t('delete'));
     if (asked !== t('delete')) return;
     const found = (await this.list()).find((one) => one.name === name);
-    await call('delete_branch', { path: { ...this.at, branch: name }, query: { commit: found?.commit } } as never);
+    // It is deleted as it was looked at: what was pushed to it meanwhile is not.
+    if (found) await call('delete_branch', { path: { ...this.at, branch: name }, query: { commit: found.commit } });
     window.setStatusBarMessage(`$(check) ${t('branchDeleted', { branch: name })}`, 8000);
   }
 }
