@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use workroom_tests::tools::{git, succeed};
-use workroom_tests::{Project, Socket, Team, address, join};
+use workroom_tests::{Project, Socket, Team, address, deployed, join};
 
 /// A Makefile build that says when it started and goes on for a while.
 const SLOW_TEMPLATE: &str = "Transform: AWS::Serverless-2016-10-31\nResources:\n  Slow:\n    Type: AWS::Serverless::Function\n    \
@@ -198,6 +198,11 @@ fn a_removed_member_hears_no_further_event() {
 
 #[test]
 fn a_builds_log_comes_while_it_runs() {
+    if deployed::leaves_out(
+        "the emulator passes a streamed answer on when it is whole, and no makefile builds on Lambda",
+    ) {
+        return;
+    }
     let team = Team::start();
     let project = team.project("slow", "empty");
     commit(&project, &[("template.yaml", SLOW_TEMPLATE), ("Makefile", SLOW_MAKEFILE)]);
