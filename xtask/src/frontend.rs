@@ -58,21 +58,24 @@ pub fn dist() -> PathBuf {
     frontend().join("dist")
 }
 
+/// Installs what the lock file of an npm package says, when that has changed.
+pub fn install(package: &Path) -> Result<()> {
+    let (lock, mark) = (package.join("package-lock.json"), package.join("node_modules/.installed-lock.json"));
+    let wanted = std::fs::read(&lock).with_context(|| format!("reading {}", lock.display()))?;
+    if std::fs::read(&mark).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    succeed(program("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(package))?;
+    Ok(std::fs::write(mark, wanted)?)
+}
+
 impl Package {
     fn root(&self) -> PathBuf {
         frontend().join(self.folder)
     }
 
-    /// Installs what the lock file says, when that has changed.
     fn install(&self) -> Result<()> {
-        let (lock, mark) =
-            (self.root().join("package-lock.json"), self.root().join("node_modules/.installed-lock.json"));
-        let wanted = std::fs::read(&lock).with_context(|| format!("reading {}", lock.display()))?;
-        if std::fs::read(&mark).is_ok_and(|found| found == wanted) {
-            return Ok(());
-        }
-        succeed(program("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(self.root()))?;
-        Ok(std::fs::write(mark, wanted)?)
+        install(&self.root())
     }
 
     /// Whether the page is newer than everything that it is made from.

@@ -26,7 +26,7 @@ usage: cargo xtask COMMAND
   test [FILTER]                format, lints and every test
   test-aws [--short|NAME...]   the template deployed into an emulator of AWS, and the end-to-end tests run against it
   deploy ENVIRONMENT [OPTION]  build, `sam deploy` with samconfig.toml, and bring the files; options go to `sam deploy`
-  setup                        install the tools that are missing (Debian packages as root, Python ones in target/venv*)
+  setup                        install the tools that are missing (Debian packages as root, Python ones in target/venv*, npm ones)
   companions                   build the DynamoDB companion process into target/companions
   packages [--arch A] [NAME...]   the functions as Lambda takes them, below target/packages, and their sizes
   openapi                      write docs/openapi.json from the code

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::frontend::install;
 use crate::run::{program, root, succeed};
 
 /// A Python environment of the tests' own, below `target`. Packages that cannot live together have one each.
@@ -26,6 +27,9 @@ const CLIENTS: Environment = Environment {
         "dulwich==1.2.21",
     ],
 };
+
+/// Stock clients in JavaScript, pinned by a lock file of their own.
+const NODE_CLIENTS: &str = "tests/node";
 
 /// Strangers' emulators of AWS, which the AWS adapters are tried against.
 const EMULATORS: Environment = Environment {
@@ -150,6 +154,7 @@ pub fn setup() -> Result<()> {
     if !absent.is_empty() {
         bail!("{}", line(&absent));
     }
+    install(&root().join(NODE_CLIENTS))?;
     [&CLIENTS, &EMULATORS, &SAM].into_iter().try_for_each(Environment::make)
 }
 

@@ -1,4 +1,4 @@
-//! Clients that are not git: libgit2, and dulwich in Python.
+//! Clients that are not git: libgit2, dulwich in Python, and isomorphic-git in JavaScript.
 
 use std::path::Path;
 
@@ -65,5 +65,21 @@ async fn dulwich_clones_and_pushes() {
     machine.git("a", &["pull", "-q", "--ff-only", "origin", "main"]).await;
     assert_eq!(std::fs::read(machine.path("a/dulwich.txt")).unwrap(), b"made by dulwich\n");
     assert!(machine.git("a", &["ls-remote", "origin"]).await.contains("refs/heads/other"));
+    machine.git("a", &["fsck", "--strict"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn isomorphic_git_clones_fetches_and_pushes() {
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node");
+    assert!(clients.join("node_modules").exists(), "`cargo xtask setup` installs the tests' clients");
+    let machine = with_two_commits().await;
+    let mut command = tokio::process::Command::new("node");
+    command.arg(clients.join("isomorphic-git.mjs")).arg(&machine.url).arg(machine.path("isomorphic"));
+    let output = command.env("HOME", machine.dir.path()).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    machine.git("a", &["pull", "-q", "--ff-only", "origin", "main"]).await;
+    assert_eq!(std::fs::read(machine.path("a/isomorphic-git.txt")).unwrap(), b"made by isomorphic-git\n");
+    assert_eq!(machine.git("a", &["log", "-1", "--format=%s"]).await, "in between");
+    assert!(!machine.git("a", &["ls-remote", "origin"]).await.contains("refs/heads/isomorphic"));
     machine.git("a", &["fsck", "--strict"]).await;
 }
