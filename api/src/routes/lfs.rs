@@ -184,6 +184,7 @@ impl ObjectView {
                 (BTreeMap::new(), Some(ErrorView { code: 404, message: "Object does not exist".into() }))
             }
             Err(ObjectRefusal::Invalid(why)) => (BTreeMap::new(), Some(ErrorView { code: 422, message: why })),
+            Err(ObjectRefusal::NoRoom(why)) => (BTreeMap::new(), Some(ErrorView { code: 507, message: why })),
         };
         Self { oid, size, authenticated: true, actions, error }
     }

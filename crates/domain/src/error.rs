@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::policy::STORAGE_FULL;
+
 /// Why a domain method did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -107,6 +109,9 @@ impl Error {
             Git::Exists(text) => Self::Conflict(format!("{text}.").into()),
             Git::Invalid(text) | Git::Unpack(text) | Git::Protocol(text) => Self::invalid(field, format!("{text}.")),
             Git::Moved { name, .. } => Self::Conflict(format!("`{name}` has moved; read it again.").into()),
+            Git::Refused { reason, .. } if reason == STORAGE_FULL => {
+                Self::Quota("The project's storage is used up.".into())
+            }
             Git::Refused { name, reason } => Self::Forbidden(format!("`{name}`: {reason}").into()),
             Git::Conflict(text) => Self::Conflict(format!("{text}.").into()),
             Git::TooLarge(text) => Self::TooLarge(format!("{text}.").into()),

@@ -41,6 +41,7 @@ pub const RELEASE: &str = "release#";
 pub const ENVIRONMENT: &str = "environment#";
 pub const FILE: &str = "file#";
 pub const UPLOAD: &str = "upload#";
+pub const LFS_OBJECT: &str = "lfs#";
 pub const LFS_WAITING: &str = "lfs-waiting#";
 pub const LFS_LOCK: &str = "lfs-lock#";
 pub const TARGETS: &str = "targets";
@@ -167,7 +168,7 @@ pub fn import_secret(project: &ProjectId, job: &JobId) -> RecordKey {
 }
 
 pub fn lfs_object(project: &ProjectId, oid: &Sha256Digest) -> RecordKey {
-    within(project, format!("lfs#{oid}"))
+    within(project, format!("{LFS_OBJECT}{oid}"))
 }
 
 /// An object whose bytes have not been verified.

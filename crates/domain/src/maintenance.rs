@@ -1,4 +1,5 @@
-//! What the platform does for repositories by itself, after pushes: compaction.
+//! What the platform does for repositories by itself, after pushes: compaction, and the end of large files that
+//! nothing points at any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use identity::ProjectId;
 use serde::{Deserialize, Serialize};
 
 use crate::core::Core;
+use crate::lfs::{Collected, Lfs};
 use crate::projects::repository;
 use crate::{Error, Result};
 
 /// For the platform itself: no route reaches these methods.
 pub struct Maintenance {
     core: Arc<Core>,
+    lfs: Lfs,
 }
 
 /// A message in the job queue that is about a repository, and no job of anybody's.
@@ -29,7 +32,7 @@ pub struct CompactMessage {
 
 impl Maintenance {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        Self { lfs: Lfs::new(core.clone()), core }
     }
 
     /// After a push: asks a worker for a compaction when one is due. Asking twice does no harm.
@@ -47,11 +50,19 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Compacts the repository of a project; `None` when it is not due any more, or gone.
+    /// Compacts the repository of a project, then looks at its objects of Git LFS; `None` when it is not due any more,
+    /// or gone.
     pub async fn compact(&self, project: &ProjectId) -> Result<Option<Compacted>> {
         let id = repository(project)?;
         match self.core.git.wants_compaction(&id).await {
-            Ok(true) => Ok(Some(self.core.git.compact(&id).await.map_err(failed)?)),
+            Ok(true) => {
+                let done = self.core.git.compact(&id).await.map_err(failed)?;
+                let collected = self.lfs.collect(project).await?;
+                if collected != Collected::default() {
+                    tracing::info!(?collected, %project, "objects of Git LFS that nothing points at");
+                }
+                Ok(Some(done))
+            }
             Ok(false) => Ok(None),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(failed(error)),

@@ -15,6 +15,9 @@ use crate::{Caller, Error, Result};
 /// Refs told of in one event; a push of more says how many there were.
 const REFS_TOLD_MAX: usize = 100;
 
+/// Why a full project takes no change: git clients read it as it is, callers of the API as [`Error::Quota`].
+pub(crate) const STORAGE_FULL: &str = "the project's storage is used up";
+
 /// One caller's push, commit or branch operation.
 pub(crate) struct ProjectPolicy {
     core: Arc<Core>,
@@ -47,7 +50,7 @@ impl ProjectPolicy {
 impl RefPolicy for ProjectPolicy {
     async fn check(&self, change: &RefChange) -> Result<(), String> {
         if self.full && change.kind != RefChangeKind::Delete {
-            return Err("the project's storage is used up".into());
+            return Err(STORAGE_FULL.into());
         }
         let Some(branch) = change.name.branch() else { return Ok(()) };
         let default = branch == self.project.default_branch;

@@ -294,6 +294,13 @@ async fn quota(core: &Core, project: &ProjectId) -> Result<Quota> {
     })
 }
 
+/// Bytes that the project may store besides what it does.
+pub(crate) async fn storage_left(core: &Core, project: &ProjectId) -> Result<u64> {
+    let most = quota(core, project).await?.storage_bytes;
+    let Storage { repository, files, artifacts } = storage(core, project).await?;
+    Ok([repository, files, artifacts].into_iter().fold(most, u64::saturating_sub))
+}
+
 /// `Error::Quota` when `adding` bytes more are over what the project may store.
 pub(crate) async fn refuse_full(core: &Core, project: &ProjectId, adding: u64) -> Result<()> {
     let most = quota(core, project).await?.storage_bytes;

@@ -5,8 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use cloud::{BlobKey, Blobs, PutOptions, Sha256Digest};
-use domain::{Caller, Error, LockAttempt, LockFilter, ObjectRefusal, PageQuery, Project, Quotas, WantedObject};
+use cloud::{BlobKey, Blobs, Clock, PutOptions, Sha256Digest};
+use domain::{
+    Caller, Change, Error, Expected, LockAttempt, LockFilter, NewCommit, NewUpload, ObjectRefusal, PageQuery, Project,
+    QuotaUpdate, Quotas, WantedObject,
+};
 use world::World;
 
 fn wanted(bytes: &[u8]) -> WantedObject {
@@ -46,18 +49,150 @@ fn usage(world: &World) -> (u64, u64) {
     stored.map_or((0, 0), |r| (r.value["bytes"].as_u64().unwrap(), r.value["objects"].as_u64().unwrap()))
 }
 
+/// Of each object of a batch, whether it may be sent; or why not.
+async fn batch(world: &World, who: &Caller, objects: &[&[u8]]) -> Vec<Result<bool, ObjectRefusal>> {
+    let wanted = objects.iter().map(|bytes| wanted(bytes)).collect();
+    let batch = world.domain.lfs.upload_batch(who, "shop", wanted).await.unwrap();
+    batch.into_iter().map(|object| object.transfer.map(|put| put.is_some())).collect()
+}
+
+fn is_full(refusal: &Result<bool, ObjectRefusal>, named: &str) -> bool {
+    matches!(refusal, Err(ObjectRefusal::NoRoom(text)) if text.contains(named))
+}
+
 #[tokio::test]
-async fn a_batch_that_does_not_fit_reserves_nothing() {
+async fn of_a_batch_that_does_not_fit_each_object_is_refused_that_passes_the_limit() {
     let (world, ada, _) = shop(quotas(10, 2, 5)).await;
-    assert!(matches!(ask(&world, &ada, b"eleven bytes").await, Err(Error::Quota(_))));
+    assert!(is_full(&batch(&world, &ada, &[b"eleven bytes"]).await[0], "10 bytes"));
     assert_eq!(usage(&world), (0, 0));
-    ask(&world, &ada, b"12345").await.unwrap();
-    ask(&world, &ada, b"67890").await.unwrap();
+    let mixed = batch(&world, &ada, &[b"123456", b"too long", b"7890", b""]).await;
+    assert_eq!((&mixed[0], &mixed[2]), (&Ok(true), &Ok(true)));
+    assert!(is_full(&mixed[1], "10 bytes") && is_full(&mixed[3], "2 Git LFS objects"), "{mixed:?}");
     assert_eq!(usage(&world), (10, 2));
-    assert!(matches!(ask(&world, &ada, b"").await, Err(Error::Quota(_))), "a third object");
     // What is waited for already takes no more room.
-    ask(&world, &ada, b"12345").await.unwrap();
+    assert_eq!(batch(&world, &ada, &[b"123456", b"7890"]).await, [Ok(true), Ok(true)]);
     assert_eq!(usage(&world), (10, 2));
+}
+
+#[tokio::test]
+async fn objects_count_in_the_storage_of_the_project_with_all_else() {
+    let (world, ada, _) = shop(Quotas::default()).await;
+    let mut root = world.person("root").await;
+    root.principal.admin = true;
+    let used = world.domain.usage.get(&ada, "shop", None).await.unwrap().repository_bytes;
+    let set = QuotaUpdate { storage_bytes: Some(used + 10), ..QuotaUpdate::default() };
+    world.domain.usage.set_quota(&root, "shop", &Expected::Unsaid, set).await.unwrap();
+    let mixed = batch(&world, &ada, &[b"1234567", b"8901"]).await;
+    assert_eq!(mixed[0], Ok(true));
+    assert!(is_full(&mixed[1], "storage leaves 10 bytes"), "{mixed:?}");
+    assert_eq!(world.domain.usage.get(&ada, "shop", None).await.unwrap().files_bytes, 7);
+    let upload =
+        |length| NewUpload { path: "a.bin".into(), length, content_type: "text/plain".into(), sha256: "0".repeat(64) };
+    assert!(matches!(world.domain.files.create_upload(&ada, "shop", upload(4)).await, Err(Error::Quota(_))));
+    world.domain.files.create_upload(&ada, "shop", upload(3)).await.unwrap();
+    assert!(is_full(&batch(&world, &ada, &[b"x"]).await[0], "storage leaves 7 bytes"));
+}
+
+/// Commits a pointer at each object, or takes it away, and compacts until the repository has forgotten what it may.
+async fn point_at(world: &World, ada: &Caller, project: &Project, branch: &str, path: &str, bytes: Option<&[u8]>) {
+    let change = match bytes {
+        None => Change::Delete { path: path.into() },
+        Some(bytes) => {
+            let oid = Sha256Digest::of(bytes);
+            let size = bytes.len();
+            let text = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n");
+            Change::Put { path: path.into(), bytes: text.into(), executable: None }
+        }
+    };
+    let new = NewCommit {
+        branch: branch.into(),
+        expected_head: Some(world.head(ada, project, branch).await),
+        message: "a pointer".into(),
+        changes: vec![change],
+        ..NewCommit::default()
+    };
+    world.domain.commits.create(ada, "shop", new).await.unwrap();
+}
+
+/// As many commits as make a compaction due, and the compaction.
+async fn compact(world: &World, ada: &Caller, project: &Project) {
+    for n in 0..10 {
+        let change = Change::Put {
+            path: "n.txt".into(),
+            bytes: format!("{n} {}", world.clock.now().0).into(),
+            executable: None,
+        };
+        let new = NewCommit {
+            branch: "main".into(),
+            expected_head: Some(world.head(ada, project, "main").await),
+            message: "more".into(),
+            changes: vec![change],
+            ..NewCommit::default()
+        };
+        world.domain.commits.create(ada, "shop", new).await.unwrap();
+    }
+    world.domain.maintenance.compact(&project.id).await.unwrap().unwrap();
+}
+
+async fn store(world: &World, ada: &Caller, bytes: &'static [u8]) -> String {
+    let key = ask(world, ada, bytes).await.unwrap();
+    arrive(world, &key, bytes).await;
+    world.domain.lfs.verify(ada, "shop", &wanted(bytes)).await.unwrap();
+    key
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_nothing_points_at_goes_after_two_weeks_and_gives_its_room_back() {
+    let (world, ada, project) = shop(Quotas::default()).await;
+    let named = store(&world, &ada, b"named").await;
+    let lost = store(&world, &ada, b"never committed").await;
+    let late = store(&world, &ada, b"committed late").await;
+    let again = store(&world, &ada, b"asked for again").await;
+    point_at(&world, &ada, &project, "main", "deep/in/a.bin", Some(b"named")).await;
+    compact(&world, &ada, &project).await;
+    assert_eq!(usage(&world).1, 4, "a first look removes nothing");
+    world.clock.advance(13 * DAY);
+    compact(&world, &ada, &project).await;
+    assert_eq!(usage(&world).1, 4, "thirteen days are no two weeks");
+    // A push takes its time: the client was told that it need not send this one.
+    assert_eq!(batch(&world, &ada, &[b"asked for again"]).await, [Ok(false)]);
+    point_at(&world, &ada, &project, "main", "late.bin", Some(b"committed late")).await;
+    world.clock.advance(2 * DAY);
+    compact(&world, &ada, &project).await;
+    let keys = world.blobs.keys();
+    assert!(!keys.contains(&lost) && [&named, &late, &again].iter().all(|key| keys.contains(*key)), "{keys:?}");
+    assert_eq!(usage(&world), ((5 + 14 + 15) as u64, 3));
+    let absent = world.domain.lfs.download_batch(&ada, "shop", vec![wanted(b"never committed")]).await.unwrap();
+    assert!(matches!(absent[0].transfer, Err(ObjectRefusal::Absent)));
+    // Now it has to be sent again.
+    assert_eq!(batch(&world, &ada, &[b"never committed"]).await, [Ok(true)]);
+    world.clock.advance(15 * DAY);
+    compact(&world, &ada, &project).await;
+    assert!(!world.blobs.keys().contains(&again) && world.blobs.keys().contains(&named));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_stays_while_any_commit_that_is_stored_points_at_it() {
+    let (world, ada, project) = shop(Quotas::default()).await;
+    let old = store(&world, &ada, b"of an old commit").await;
+    let gone = store(&world, &ada, b"of a branch that goes").await;
+    point_at(&world, &ada, &project, "main", "a.bin", Some(b"of an old commit")).await;
+    point_at(&world, &ada, &project, "main", "a.bin", None).await;
+    world.domain.repository.create_branch(&ada, "shop", "side", "main").await.unwrap();
+    point_at(&world, &ada, &project, "side", "b.bin", Some(b"of a branch that goes")).await;
+    world.domain.repository.delete_branch(&ada, "shop", "side", None).await.unwrap();
+    // The repository forgets the branch's commit after two weeks, then its object waits as long.
+    compact(&world, &ada, &project).await;
+    world.clock.advance(15 * DAY);
+    assert!(world.blobs.keys().contains(&gone));
+    compact(&world, &ada, &project).await;
+    assert!(world.blobs.keys().contains(&gone), "its commit was there until now");
+    world.clock.advance(15 * DAY);
+    compact(&world, &ada, &project).await;
+    let keys = world.blobs.keys();
+    assert!(keys.contains(&old) && !keys.contains(&gone), "{keys:?}");
 }
 
 #[tokio::test]

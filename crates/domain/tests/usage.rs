@@ -6,7 +6,8 @@ mod world;
 use std::time::Duration;
 
 use domain::{
-    AuditQuery, Caller, Change, Error, Expected, JobState, NewCommit, NewUpload, PageQuery, Project, QuotaUpdate,
+    AuditQuery, Caller, Change, Error, Expected, JobState, NewCommit, NewMerge, NewPick, NewUpload, PageQuery, Project,
+    QuotaUpdate, SaveDraft, TagFor,
 };
 use identity::{ProjectId, Role};
 use world::World;
@@ -101,11 +102,56 @@ async fn storage_that_is_used_up_takes_nothing_more() {
         changes: vec![Change::Delete { path: "README.md".into() }],
         ..Default::default()
     };
-    let full = world.domain.commits.create(&ada, "shop", commit.clone()).await.unwrap_err();
-    assert!(full.to_string().contains("storage is used up"), "{full:?}");
+    let full = world.domain.commits.create(&ada, "shop", commit.clone()).await;
+    assert!(matches!(&full, Err(Error::Quota(text)) if text.contains("storage is used up")), "{full:?}");
     assert!(matches!(world.domain.usage.refuse_full(&project.id).await, Err(Error::Quota(_))));
     quota(&world, &root, set(None, None, None)).await;
     world.domain.commits.create(&ada, "shop", commit).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_makes_objects_or_refs_is_over_the_quota_of_a_full_project_and_removing_is_not() {
+    let (world, root, ada, project) = shop().await;
+    let base = world.head(&ada, &project, "main").await;
+    let commit = |branch: &str, head: &str, path: &str| NewCommit {
+        branch: branch.into(),
+        expected_head: Some(head.into()),
+        message: "more".into(),
+        changes: vec![Change::Put { path: path.into(), bytes: "text".into(), executable: None }],
+        ..NewCommit::default()
+    };
+    world.domain.repository.create_branch(&ada, "shop", "side", "main").await.unwrap();
+    let side = world.domain.commits.create(&ada, "shop", commit("side", &base, "side.txt")).await.unwrap();
+    let main = world.domain.commits.create(&ada, "shop", commit("main", &base, "main.txt")).await.unwrap();
+    let (side, main) = (side.oid.to_string(), main.oid.to_string());
+    let draft =
+        SaveDraft { branch: "main".into(), path: "draft.txt".into(), bytes: "x".into(), ..SaveDraft::default() };
+    world.domain.drafts.save(&ada, "shop", &Expected::Absent, draft).await.unwrap();
+    quota(&world, &root, set(Some(1), None, None)).await;
+    let amend = NewCommit { amend: Some(side.clone()), ..commit("side", &side, "other.txt") };
+    let drafted = NewCommit { drafts: vec!["draft.txt".into()], changes: Vec::new(), ..commit("main", &main, "x") };
+    for (case, new) in [("amend", amend), ("drafts", drafted), ("commit", commit("main", &main, "x"))] {
+        let refused = world.domain.commits.create(&ada, "shop", new).await;
+        assert!(matches!(refused, Err(Error::Quota(_))), "{case}: {refused:?}");
+    }
+    let merge = NewMerge { into: "main".into(), from: "side".into(), ..NewMerge::default() };
+    let refused = world.domain.merges.merge(&ada, "shop", merge).await;
+    assert!(matches!(refused, Err(Error::Quota(_))), "merge: {refused:?}");
+    for revert in [false, true] {
+        let commit = if revert { main.clone() } else { side.clone() };
+        let pick = NewPick { commit, onto: "main".into(), revert, ..NewPick::default() };
+        let refused = world.domain.merges.pick(&ada, "shop", pick).await;
+        assert!(matches!(refused, Err(Error::Quota(_))), "revert {revert}: {refused:?}");
+    }
+    for message in [None, Some("first".to_owned())] {
+        let tag = TagFor { name: "v1".into(), target: "main".into(), message };
+        let refused = world.domain.repository.create_tag(&ada, "shop", tag).await;
+        assert!(matches!(refused, Err(Error::Quota(_))), "tag: {refused:?}");
+    }
+    let refused = world.domain.repository.create_branch(&ada, "shop", "more", "main").await;
+    assert!(matches!(refused, Err(Error::Quota(_))), "branch: {refused:?}");
+    world.domain.repository.delete_branch(&ada, "shop", "side", None).await.unwrap();
+    assert_eq!(world.head(&ada, &project, "main").await, main);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::objects::Objects;
-use crate::pack::Kind;
+use crate::pack::{Kind, PackSet};
 use crate::read::{self, Archive};
 use crate::record::Snapshot;
 use crate::store::{GitStore, blocking};
@@ -47,6 +47,28 @@ impl GitStore {
     /// Looks for text in the files of a commit. Binary files are passed over.
     pub async fn search(&self, repository: &RepositoryId, commit: Oid, query: SearchQuery) -> Result<SearchPage> {
         self.with_objects(repository, move |objects, _| read::search(objects, commit, &query)).await
+    }
+
+    /// Shows `note` every stored blob of fewer than `below` bytes once, also those that no ref leads to; the answer is
+    /// what it has made of `noted`.
+    pub async fn each_blob_below<T: Send + 'static>(
+        &self,
+        repository: &RepositoryId,
+        below: u64,
+        mut noted: T,
+        note: impl Fn(&mut T, &[u8]) + Send + 'static,
+    ) -> Result<T> {
+        let work = move |objects: &Objects, snapshot: &Snapshot| {
+            let set = PackSet::open(&objects.packs, &snapshot.contents.packs)?;
+            let [_, _, blobs, _] = set.kinds()?;
+            for oid in (blobs & set.everything()).iter().filter_map(|number| set.oid(number)) {
+                if objects.header(&oid)?.is_some_and(|(_, size)| size < below) {
+                    note(&mut noted, &objects.read_as(&oid, Kind::Blob)?);
+                }
+            }
+            Ok(noted)
+        };
+        self.with_objects(repository, work).await
     }
 
     /// Which commit each line of a file comes from, renames followed; `Error::Conflict` for a binary file.

@@ -3,9 +3,11 @@
 //! An object is named by its SHA-256 (its oid). Its bytes are stored under a key of one upload, and the record of the
 //! object names that key once the bytes have arrived: what is waiting is never read, what is stored never changes.
 
+mod collecting;
 mod locks;
 mod objects;
 mod pointer;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::{Core, Stored};
 use crate::{Error, Result, keys};
 
+pub(crate) use collecting::Collected;
 pub use locks::{Lock, LockAttempt, LockFilter};
 pub use objects::{BATCH_OBJECTS_MAX, BatchObject, LfsObject, ObjectRefusal, TRANSFER_LIFE, WantedObject};
 pub use pointer::{LfsPointer, POINTER_BYTES_MAX};
@@ -35,6 +38,9 @@ struct ObjectRecord {
     created_by: String,
     /// Only of one that is waited for: then it is given up.
     expires: Option<Millis>,
+    /// Only of one that is stored: since when no file of the repository is known to point at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unnamed: Option<Millis>,
 }
 
 impl ObjectRecord {
@@ -51,6 +57,13 @@ struct Usage {
     bytes: u64,
     objects: u64,
     locks: u64,
+}
+
+impl Usage {
+    fn release(&mut self, record: &ObjectRecord) {
+        self.bytes = self.bytes.saturating_sub(record.size);
+        self.objects = self.objects.saturating_sub(1);
+    }
 }
 
 /// Objects and locks of Git LFS.

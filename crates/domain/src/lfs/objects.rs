@@ -1,14 +1,14 @@
-//! Objects: reserved by a batch, sent by a presigned PUT, verified; or given up when their time is over.
+//! Objects: named by a batch, sent by a presigned PUT, verified, downloaded.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use cloud::{BlobStream, Expect, PresignGet, PresignPut, Presigned, RangeQuery, RecordKey, Sha256Digest, Write};
+use cloud::{BlobStream, Expect, PresignGet, PresignPut, Presigned, RecordKey, Sha256Digest, Write};
 use futures::future::try_join_all;
 use identity::{Permission, ProjectId};
 use serde_json::json;
 
-use super::{ATTEMPTS_MAX, Lfs, ObjectRecord, Usage, busy, parse_oid};
+use super::{ATTEMPTS_MAX, Lfs, ObjectRecord, busy, parse_oid};
 use crate::core::Stored;
 use crate::events::NewEvent;
 use crate::{Caller, Error, Result, keys};
@@ -17,12 +17,8 @@ use crate::{Caller, Error, Result, keys};
 pub const BATCH_OBJECTS_MAX: usize = 1_000;
 /// How long the URL of a transfer works: a client sends the objects of a batch one after another.
 pub const TRANSFER_LIFE: Duration = Duration::from_secs(60 * 60);
-/// How long an object is waited for from its last batch.
-const WAITING_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// One object (bytes; one presigned PUT).
 const OBJECT_BYTES_MAX: u64 = cloud::limits::BLOB_PUT_MAX;
-/// Objects reserved in one transaction.
-const RESERVED_AT_ONCE: usize = 50;
 /// Records read at the same time.
 const READS_AT_ONCE: usize = 16;
 /// What an object's bytes are to whoever downloads them.
@@ -41,6 +37,8 @@ pub enum ObjectRefusal {
     Absent,
     /// Its oid or size is not acceptable, or is not that of the stored object.
     Invalid(String),
+    /// The project has no room for it.
+    NoRoom(String),
 }
 
 /// One object of a batch, with where to send it or get it: `None` when it is here already and need not be sent.
@@ -59,8 +57,8 @@ pub struct LfsObject {
 }
 
 impl Lfs {
-    /// Where to send each object, with its length and digest signed. What is stored already is not sent again.
-    /// `Error::Quota` when the project has no room for all of them.
+    /// Where to send each object, with its length and digest signed. What is stored already is not sent again, and
+    /// stays for as long as a push may take that names it.
     pub async fn upload_batch(
         &self,
         caller: &Caller,
@@ -69,22 +67,29 @@ impl Lfs {
     ) -> Result<Vec<BatchObject>> {
         let project = self.core.project(caller, project, Permission::WriteCode).await?.id;
         self.drop_expired(&project).await?;
-        let checked = self.looked_up(&project, &wanted).await?;
-        let mut missing = BTreeMap::new();
-        for (oid, size, stored) in checked.iter().flatten() {
-            if stored.is_none() {
-                missing.entry(*oid).or_insert(*size);
+        let mut checked = self.looked_up(&project, &wanted).await?;
+        let mut missing: Vec<(Sha256Digest, u64)> = Vec::new();
+        let mut seen = HashSet::new();
+        for (oid, size, stored) in checked.iter_mut().flatten() {
+            if let Some(known) = stored
+                && !self.keep(&project, known).await?
+            {
+                *stored = None;
+            }
+            if stored.is_none() && seen.insert(*oid) {
+                missing.push((*oid, *size));
             }
         }
-        let waiting = self.reserve(caller, &project, missing.into_iter().collect()).await?;
+        let reserved = self.reserve(caller, &project, missing).await?;
         let mut answer = Vec::with_capacity(wanted.len());
         for (wanted, checked) in wanted.into_iter().zip(checked) {
             let transfer = match checked {
                 Err(refusal) => Err(refusal),
-                Ok((_, size, Some(stored))) if stored.size != size => Err(other_size(stored.size)),
+                Ok((_, size, Some(stored))) if stored.value.size != size => Err(other_size(stored.value.size)),
                 Ok((_, _, Some(_))) => Ok(None),
-                Ok((oid, size, None)) => match waiting.get(&oid) {
-                    Some(record) if record.size == size => Ok(Some(self.put(&project, record).await?)),
+                Ok((oid, size, None)) => match reserved.get(&oid) {
+                    Some(Ok(record)) if record.size == size => Ok(Some(self.put(&project, record).await?)),
+                    Some(Err(refusal)) => Err(refusal.clone()),
                     _ => Err(ObjectRefusal::Invalid("the batch names the object with two sizes".into())),
                 },
             };
@@ -107,8 +112,8 @@ impl Lfs {
             let transfer = match checked {
                 Err(refusal) => Err(refusal),
                 Ok((_, _, None)) => Err(ObjectRefusal::Absent),
-                Ok((_, size, Some(stored))) if stored.size != size => Err(other_size(stored.size)),
-                Ok((_, _, Some(stored))) => Ok(Some(self.get(&project, &stored, None).await?)),
+                Ok((_, size, Some(stored))) if stored.value.size != size => Err(other_size(stored.value.size)),
+                Ok((_, _, Some(stored))) => Ok(Some(self.get(&project, &stored.value, None).await?)),
             };
             answer.push(BatchObject { wanted, transfer });
         }
@@ -121,6 +126,7 @@ impl Lfs {
         let (oid, size) = parsed(wanted).map_err(|refusal| match refusal {
             ObjectRefusal::Absent => Error::NotFound("object"),
             ObjectRefusal::Invalid(text) => Error::invalid("oid", text),
+            ObjectRefusal::NoRoom(text) => Error::Quota(text.into()),
         })?;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(stored) = self.core.read::<ObjectRecord>(&keys::lfs_object(&project, &oid)).await? {
@@ -148,7 +154,8 @@ impl Lfs {
 
     /// The transaction that makes a waiting object a stored one.
     async fn take(&self, caller: &Caller, project: &ProjectId, waiting: Stored<ObjectRecord>) -> cloud::Result<()> {
-        let record = ObjectRecord { expires: None, created: self.core.ports.clock.now(), ..waiting.value };
+        let created = self.core.ports.clock.now();
+        let record = ObjectRecord { expires: None, unnamed: None, created, ..waiting.value };
         let detail = json!({ "oid": record.oid, "size": record.size });
         let event = NewEvent::new("lfs.stored", format!("lfs/{}", record.oid), detail);
         let writes = vec![
@@ -190,12 +197,12 @@ impl Lfs {
         let parsed: Vec<_> = wanted.iter().map(parsed).collect();
         let keys: Vec<_> = parsed.iter().flatten().map(|(oid, _)| keys::lfs_object(project, oid)).collect();
         let mut stored = self.read_all(&keys).await?.into_iter();
-        let mut looked_up = |(oid, size)| (oid, size, stored.next().flatten().map(|stored| stored.value));
+        let mut looked_up = |(oid, size)| (oid, size, stored.next().flatten());
         Ok(parsed.into_iter().map(|object| object.map(&mut looked_up)).collect())
     }
 
     /// The records under these keys, in their order, a few at the same time.
-    async fn read_all(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored<ObjectRecord>>>> {
+    pub(super) async fn read_all(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored<ObjectRecord>>>> {
         let mut found = Vec::with_capacity(keys.len());
         for some in keys.chunks(READS_AT_ONCE) {
             let reads: Vec<_> = some.iter().map(|key| self.core.read::<ObjectRecord>(key)).collect();
@@ -204,140 +211,7 @@ impl Lfs {
         Ok(found)
     }
 
-    /// Makes room for what is not stored; the answer is the waiting record of each.
-    async fn reserve(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        missing: Vec<(Sha256Digest, u64)>,
-    ) -> Result<BTreeMap<Sha256Digest, ObjectRecord>> {
-        let mut waiting = BTreeMap::new();
-        for chunk in missing.chunks(RESERVED_AT_ONCE) {
-            for record in self.reserve_some(caller, project, chunk).await? {
-                waiting.insert(record.oid, record);
-            }
-        }
-        Ok(waiting)
-    }
-
-    async fn reserve_some(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        chunk: &[(Sha256Digest, u64)],
-    ) -> Result<Vec<ObjectRecord>> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (mut usage, expect) = self.usage(project).await?;
-            let keys: Vec<_> = chunk.iter().map(|(oid, _)| keys::lfs_waiting(project, oid)).collect();
-            let found = self.read_all(&keys).await?;
-            let (mut records, mut writes, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
-            for ((oid, size), found) in chunk.iter().zip(found) {
-                let (record, write) = self.waiting(caller, project, (*oid, *size), found.as_ref())?;
-                let kept = found.as_ref().is_some_and(|old| old.value.upload == record.upload);
-                if !kept {
-                    usage.bytes = usage.bytes.saturating_add(*size);
-                    usage.objects += 1;
-                    replaced.extend(found.map(|old| old.value).inspect(|old| usage.release(old)));
-                }
-                writes.extend(write);
-                records.push(record);
-            }
-            if writes.is_empty() {
-                return Ok(records);
-            }
-            self.check_room(&usage)?;
-            writes.push(Write::put(keys::lfs_usage(project), json!(usage), expect));
-            match self.core.ports.records.transact(writes).await {
-                Err(error) if error.is_condition_failed() => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    self.delete_bytes(project, &replaced).await;
-                    return Ok(records);
-                }
-            }
-        }
-        Err(busy())
-    }
-
-    /// The waiting record that an object has or gets, and the write that makes it so.
-    fn waiting(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        (oid, size): (Sha256Digest, u64),
-        found: Option<&Stored<ObjectRecord>>,
-    ) -> Result<(ObjectRecord, Option<Write>)> {
-        let now = self.core.ports.clock.now();
-        let expires = Some(now.plus(WAITING_LIFE));
-        let key = keys::lfs_waiting(project, &oid);
-        let same = found.filter(|found| found.value.size == size);
-        if let Some(found) = same {
-            let left = found.value.expires.unwrap_or(now).since(now);
-            if left > WAITING_LIFE / 2 {
-                return Ok((found.value.clone(), None));
-            }
-            let record = ObjectRecord { expires, ..found.value.clone() };
-            let write = Write::put(key, json!(record), Expect::At(found.version.clone()));
-            return Ok((record, Some(write)));
-        }
-        let expect = found.map_or(Expect::Absent, |found| Expect::At(found.version.clone()));
-        let record = ObjectRecord {
-            v: 1,
-            oid,
-            size,
-            upload: self.core.ulid(),
-            created: now,
-            created_by: caller.principal.account.to_string(),
-            expires,
-        };
-        let write = Write::put(key, json!(record), expect);
-        Ok((record, Some(write)))
-    }
-
-    fn check_room(&self, usage: &Usage) -> Result<()> {
-        let quotas = &self.core.quotas;
-        if usage.bytes > quotas.lfs_bytes_per_project {
-            let most = quotas.lfs_bytes_per_project;
-            return Err(Error::Quota(format!("The project may hold {most} bytes of Git LFS objects.").into()));
-        }
-        if usage.objects > quotas.lfs_objects_per_project {
-            let most = quotas.lfs_objects_per_project;
-            return Err(Error::Quota(format!("The project may hold {most} Git LFS objects.").into()));
-        }
-        Ok(())
-    }
-
-    /// Gives back what was reserved for objects whose time is over.
-    async fn drop_expired(&self, project: &ProjectId) -> Result<()> {
-        let range = RangeQuery {
-            partition: keys::partition(project),
-            prefix: keys::LFS_WAITING.into(),
-            limit: 200,
-            ..RangeQuery::default()
-        };
-        let now = self.core.ports.clock.now();
-        for record in self.core.ports.records.query(range).await?.records {
-            let waiting: ObjectRecord = crate::core::decode(&record)?;
-            if waiting.expires.is_none_or(|expires| expires > now) {
-                continue;
-            }
-            let (mut usage, expect) = self.usage(project).await?;
-            usage.release(&waiting);
-            let writes = vec![
-                Write::Delete { key: record.key, expect: Expect::At(record.version) },
-                Write::put(keys::lfs_usage(project), json!(usage), expect),
-            ];
-            match self.core.ports.records.transact(writes).await {
-                // Verified meanwhile, or dropped by another: the bytes are not ours to delete.
-                Err(error) if error.is_condition_failed() => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => self.delete_bytes(project, &[waiting]).await,
-            }
-        }
-        Ok(())
-    }
-
-    async fn delete_bytes(&self, project: &ProjectId, records: &[ObjectRecord]) {
+    pub(super) async fn delete_bytes(&self, project: &ProjectId, records: &[ObjectRecord]) {
         for record in records {
             let Ok(key) = record.blob_key(project) else { continue };
             if let Err(error) = self.core.ports.blobs.delete(&key).await {
@@ -367,14 +241,7 @@ impl Lfs {
 }
 
 /// An object that is well-formed, with its record where it is stored; or why it is not.
-type Looked = Result<(Sha256Digest, u64, Option<ObjectRecord>), ObjectRefusal>;
-
-impl Usage {
-    fn release(&mut self, record: &ObjectRecord) {
-        self.bytes = self.bytes.saturating_sub(record.size);
-        self.objects = self.objects.saturating_sub(1);
-    }
-}
+type Looked = Result<(Sha256Digest, u64, Option<Stored<ObjectRecord>>), ObjectRefusal>;
 
 fn parsed(wanted: &WantedObject) -> Result<(Sha256Digest, u64), ObjectRefusal> {
     let oid = parse_oid(&wanted.oid).ok_or_else(|| {
