@@ -54,18 +54,24 @@ impl Service {
 }
 
 /// The version that the client asked for (header `Git-Protocol`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     #[default]
     V0,
+    /// As version 0, but for a line that says so before the refs.
+    V1,
     V2,
 }
 
 impl Protocol {
     /// Reads the header `Git-Protocol`: the highest version it names that is served here.
     pub fn from_header(value: Option<&str>) -> Self {
-        let asks_v2 = value.is_some_and(|value| value.split(':').any(|part| part == "version=2"));
-        if asks_v2 { Self::V2 } else { Self::V0 }
+        let named = value.into_iter().flat_map(|value| value.split(':')).map(|part| match part {
+            "version=1" => Self::V1,
+            "version=2" => Self::V2,
+            _ => Self::V0,
+        });
+        named.max().unwrap_or_default()
     }
 }
 

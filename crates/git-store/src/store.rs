@@ -292,7 +292,7 @@ impl GitStore {
         self.with_objects(repository, move |objects, _| read::checkout(objects, commit, &into)).await
     }
 
-    /// The answer to `GET info/refs?service=…`. Receive-pack has protocol v0 alone.
+    /// The answer to `GET info/refs?service=…`. Receive-pack has no protocol v2.
     pub async fn advertise(&self, repository: &RepositoryId, service: Service, protocol: Protocol) -> Result<Bytes> {
         Ok(crate::protocol::advertise(&self.snapshot(repository).await?, service, protocol, self.offers()))
     }

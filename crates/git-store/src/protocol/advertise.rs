@@ -31,6 +31,9 @@ pub(crate) fn advertise(snapshot: &Snapshot, service: Service, protocol: Protoco
     }
     pktline::line(&mut out, &format!("# service={}", service.name()));
     pktline::flush(&mut out);
+    if protocol == Protocol::V1 {
+        pktline::line(&mut out, "version 1");
+    }
     let refs = snapshot.visible();
     let capabilities = match service {
         Service::ReceivePack => format!("{} {AGENT}", commands::CAPABILITIES),

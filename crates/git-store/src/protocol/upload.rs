@@ -50,7 +50,7 @@ impl GitStore {
         }
         let snapshot = self.snapshot(id).await?;
         let request = match protocol {
-            Protocol::V0 => read_v0(&packets, &snapshot)?,
+            Protocol::V0 | Protocol::V1 => read_v0(&packets, &snapshot)?,
             Protocol::V2 => read_v2(&packets, &snapshot)?,
         };
         match request {
@@ -137,7 +137,7 @@ fn prepare(
     }
     let go_on = match protocol {
         Protocol::V2 => acknowledge_v2(objects, &fetch, &common, &edge, &mut out)?,
-        Protocol::V0 => acknowledge_v0(objects, &fetch, &common, &edge, &mut out)?,
+        Protocol::V0 | Protocol::V1 => acknowledge_v0(objects, &fetch, &common, &edge, &mut out)?,
     };
     if !go_on {
         return Ok((out.finish(), None));

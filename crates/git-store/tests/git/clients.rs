@@ -26,9 +26,9 @@ async fn same_refs(machine: &Machine, a: &str, b: &str, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_can_be_cloned_in_both_protocols() {
+async fn a_push_can_be_cloned_in_every_protocol() {
     let machine = with_history().await;
-    for version in ["0", "2"] {
+    for version in ["0", "1", "2"] {
         let to = format!("clone{version}");
         let option = format!("protocol.version={version}");
         machine.git(".", &["-c", &option, "clone", "-q", &machine.url, &to]).await;
@@ -45,7 +45,7 @@ async fn a_push_can_be_cloned_in_both_protocols() {
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_back_and_forth_and_a_stale_push_is_refused() {
     let machine = with_history().await;
-    for version in ["0", "2"] {
+    for version in ["0", "1", "2"] {
         let (b, option) = (format!("b{version}"), format!("protocol.version={version}"));
         machine.git(".", &["clone", "-q", &machine.url, &b]).await;
         machine.git("a", &["checkout", "-q", "main"]).await;
@@ -105,7 +105,7 @@ async fn branches_are_deleted_forced_and_pushed_all_or_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shallow_clone_deepens_and_pushes() {
     let machine = with_history().await;
-    for version in ["0", "2"] {
+    for version in ["0", "1", "2"] {
         let (to, option) = (format!("shallow{version}"), format!("protocol.version={version}"));
         let count = async |at: &str| machine.git(at, &["rev-list", "--count", "HEAD"]).await;
         machine.git(".", &["-c", &option, "clone", "-q", "--depth", "2", &machine.url, &to]).await;

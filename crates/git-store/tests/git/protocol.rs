@@ -5,9 +5,11 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use git_store::http::{Bundle, Offers, Protocol, Service};
 use git_store::{RefChange, RefPolicy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::machine::Machine;
 use crate::raw::{Pack, ZERO, packet, push};
+use crate::stock::serve_stock;
 
 /// A repository with three commits; folders three deep, files of 10 and of 100,000 bytes.
 async fn with_folders() -> Machine {
@@ -235,4 +237,69 @@ async fn a_shallow_client_that_pushes_what_hangs_on_nothing_is_told_so() {
     assert!(said.contains("shallow update not allowed"), "{said}");
     machine.commit("cut", "fine.txt", "fine\n").await;
     machine.git("cut", &["push", "-q", &machine.url, "main"]).await;
+}
+
+/// The body of `GET {url}`, with a header `Git-Protocol` when it is given.
+async fn got(url: &str, asked: Option<&str>) -> Vec<u8> {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let asked = asked.map(|value| format!("Git-Protocol: {value}\r\n")).unwrap_or_default();
+    let mut socket = tokio::net::TcpStream::connect(host).await.unwrap();
+    let head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{asked}\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    let at = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    answer.split_off(at + 4)
+}
+
+/// The version that an advertisement says it has, and whether the service is named before.
+fn version_of(body: &[u8]) -> (bool, String) {
+    let text = String::from_utf8_lossy(body);
+    let mut lines = text.lines();
+    let mut first = lines.next().unwrap_or_default();
+    let named = first.get(4..).is_some_and(|line| line.starts_with("# service="));
+    if named {
+        first = lines.next().unwrap_or_default().trim_start_matches("0000");
+    }
+    let version = first.get(4..).filter(|line| line.starts_with("version "));
+    (named, version.unwrap_or("refs").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_that_is_answered_is_the_one_that_git_answers() {
+    let machine = with_folders().await;
+    machine.git(".", &["clone", "-q", "--bare", "a", "server/one.git"]).await;
+    let stock = serve_stock(machine.path("server")).await;
+    let headers =
+        ["version=0", "version=1", "version=1:x=y", "version=2:version=1", "version=2", "version=3", "version=", "x"];
+    for service in ["git-upload-pack", "git-receive-pack"] {
+        for asked in headers.into_iter().map(Some).chain([None]) {
+            // Of receive-pack in version 2 there is nothing to compare: no client asks for it.
+            let asked = asked.filter(|asked| service == "git-upload-pack" || !asked.contains("version=2"));
+            let query = format!("info/refs?service={service}");
+            let ours = version_of(&got(&format!("{}/{query}", machine.url), asked).await);
+            let theirs = version_of(&got(&format!("{stock}/one.git/{query}"), asked).await);
+            assert_eq!(ours, theirs, "{service} {asked:?}");
+        }
+    }
+    let ours = got(&format!("{}/info/refs?service=git-upload-pack", machine.url), Some("version=1")).await;
+    assert_eq!(version_of(&ours), (true, "version 1".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_version_1_clones_fetches_and_pushes() {
+    let machine = with_folders().await;
+    let old = ["-c", "protocol.version=1"];
+    let git = async |at: &str, args: &[&str]| machine.git(at, &[&old, args].concat()).await;
+    git(".", &["clone", "-q", "--depth", "2", &machine.url, "b"]).await;
+    machine.commit("b", "new.txt", "new\n").await;
+    git("b", &["push", "-q", "origin", "main", "main:other"]).await;
+    git("a", &["pull", "-q", "--ff-only", "origin", "main"]).await;
+    assert_eq!(machine.git("a", &["rev-parse", "main"]).await, machine.git("b", &["rev-parse", "main"]).await);
+    machine.commit("a", "newer.txt", "newer\n").await;
+    git("a", &["push", "-q", "origin", "main"]).await;
+    git("b", &["fetch", "-q", "--unshallow", "origin"]).await;
+    machine.git("b", &["fsck", "--strict", "--full"]).await;
+    let said = machine.git_fails("b", &[&old[..], &["push", "origin", "main"]].concat()).await;
+    assert!(said.contains("rejected"), "{said}");
 }
