@@ -55,6 +55,33 @@ test('a function is invoked with an event of the project, and its log is followe
   await me.page.locator('.pane-body .monaco-list-row', { hasText: 'ms billed' }).first().waitFor();
 });
 
+test('a build that takes long is cancelled, and a file that its log names opens at the line', async () => {
+  const slow = [
+    'Transform: AWS::Serverless-2016-10-31',
+    'Resources:',
+    '  Slow:',
+    '    Type: AWS::Serverless::Function',
+    '    Metadata: { BuildMethod: makefile }',
+    '    Properties: { Runtime: provided.al2023, Handler: bootstrap, CodeUri: . }',
+    '',
+  ].join('\n');
+  const makefile = 'build-Slow:\n\t@echo "functions/greet/app.py:4:1: look at this"\n\t@sleep 600\n';
+  const message = 'a slow build';
+  await ide.api.commit('shop', 'main', { 'template.yaml': slow, Makefile: makefile }, message);
+  await me.page.keyboard.press('Control+Shift+E');
+  await me.page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'Makefile' }).waitFor();
+  await me.page.keyboard.press('Control+Shift+B');
+  const named = me.page.locator('.output-view .view-line', { hasText: 'look at this' }).first();
+  await named.waitFor({ timeout: JOB_MS });
+  await named.locator('.detected-link').first().click({ modifiers: ['Control'] });
+  await me.page.getByRole('tab', { name: 'app.py', selected: true }).waitFor();
+  await me.status('Ln 4, Col 1').waitFor();
+  await me.page.keyboard.press('Control+Alt+C');
+  await me.notice('build ended: cancelled.').waitFor({ timeout: JOB_MS });
+  const { items } = await ide.api.call('GET', '/projects/shop/jobs?limit=1');
+  assert.equal(items[0].state, 'cancelled');
+});
+
 test('a broken build marks the place in the file', async () => {
   await me.page.keyboard.press('Control+Shift+E');
   await me.edit('template.yaml');
