@@ -1,18 +1,18 @@
-// Pictures of every page, light and dark, for docs/pages.md: `node e2e/screenshots.js`.
+// Pictures of every page, light and dark, for docs/pages.md: `node e2e/screenshots.js`. Another folder and window can be named:
+// `node e2e/screenshots.js /tmp/phone 375 740`.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { open, signIn } from './pages.js';
 import { pagesOf, settle } from './world.js';
 
-const folder = fileURLToPath(new URL('../../../docs/images', import.meta.url));
-const WINDOW = { width: 1000, height: 620 };
+const folder = process.argv[2] ?? fileURLToPath(new URL('../../../docs/images', import.meta.url));
+const WINDOW = { width: Number(process.argv[3] ?? 1000), height: Number(process.argv[4] ?? 620) };
 
 const walk = await open();
 const { page } = walk;
 try {
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const world = await settle(walk.api);
   await page.setViewportSize(WINDOW);

@@ -32,6 +32,8 @@ export async function settle(api) {
   const theirs = `${stock.replace('coffee: 40', 'coffee: 55')}  price: EUR\n`;
   await commit('order-shop', 'main', { 'data/stock.yaml': ours }, 'Count the stock anew');
   await commit('order-shop', 'feature/prices', { 'data/stock.yaml': theirs }, 'Prices are in euro');
+  await call('POST', '/projects/order-shop/tags', { name: 'v1.0.0', target: 'main', message: 'The first release' });
+  await call('POST', '/projects/order-shop/tags', { name: 'v0.9.0', target: 'feature/prices' });
   const build = await call('POST', '/projects/order-shop/builds', { ref: 'main' });
   await ended(api, 'order-shop', build.id);
   const deploy = await call('PUT', '/projects/order-shop/environments/dev/release', { ref: 'main' });
@@ -51,10 +53,12 @@ export function pagesOf({ slug, commit, deploy }) {
     ['files', `${p}/files`, (page) => page.getByRole('link', { name: 'template.yaml' })],
     ['file', `${p}/file?ref=main&path=template.yaml`, (page) => page.locator('.cm-line').nth(5)],
     ['history', `${p}/commits${file}`, (page) => page.locator('.rows li').first()],
+    ['blame', `${p}/blame${file}`, (page) => page.locator('table.blame tbody').nth(1)],
     ['search', `${p}/search?q=handler&ref=main`, (page) => page.locator('mark').first()],
     ['commits', `${p}/commits`, (page) => page.locator('.rows li').first()],
     ['commit', `${p}/commits/${commit}`, (page) => page.locator('tr.added').first()],
     ['branches', `${p}/branches`, (page) => page.getByRole('link', { name: 'feature/prices' })],
+    ['tags', `${p}/tags`, (page) => page.getByRole('link', { name: 'v1.0.0', exact: true })],
     ['compare', `${p}/compare?base=main&head=feature%2Fprices`, (page) => page.locator('tr.added').first()],
     ['jobs', `${p}/jobs`, (page) => page.locator('.rows li').nth(1)],
     ['job', `${p}/jobs/${deploy}`, (page) => page.locator('.log .line').first()],
@@ -63,7 +67,13 @@ export function pagesOf({ slug, commit, deploy }) {
     ['storage', `${p}/storage`, (page) => page.locator('.empty')],
     ['settings', `${p}/settings`, (page) => page.locator('form').first()],
     ['members', `${p}/settings/members`, (page) => page.locator('.rows li').nth(3)],
+    ['usage', `${p}/settings/usage`, (page) => page.locator('.facts')],
+    ['activity', `${p}/settings/activity`, (page) => page.getByRole('cell', { name: 'project.created' })],
     ['account', '/account', (page) => page.locator('form').first()],
     ['admin-people', '/admin', (page) => page.locator('.rows li').nth(3)],
+    ['admin-projects', '/admin/projects', (page) => page.getByRole('link', { name: 'Timetable' })],
+    ['admin-jobs', '/admin/jobs', (page) => page.getByRole('link', { name: 'Order shop' }).nth(1)],
+    ['admin-usage', '/admin/usage', (page) => page.getByRole('link', { name: 'Order shop' })],
+    ['admin-audit', '/admin/audit', (page) => page.getByRole('cell', { name: 'project.created' }).first()],
   ];
 }

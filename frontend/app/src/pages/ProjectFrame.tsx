@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { call } from '../api/client';
 import { t, type TextKey } from '../i18n';
 import { People } from '../parts/People';
+import { useCurrentInView } from '../parts/Tabs';
 import { Trouble } from '../parts/Trouble';
 import { Waiting } from '../parts/Waiting';
 import { useLoaded } from '../state/loaded';
@@ -35,6 +36,7 @@ export function ProjectFrame({
 }) {
   const loaded = useLoaded(() => call('get_project', { path: { project: slug } }), slug);
   const project = loaded.value;
+  const row = useCurrentInView(`${project?.slug} ${section}`);
   useEffect(() => {
     if (project) visited(project.slug);
   }, [project?.slug]);
@@ -48,7 +50,7 @@ export function ProjectFrame({
   }
   return (
     <ProjectContext.Provider value={{ project, reload: loaded.reload }}>
-      <nav class="sections" aria-label={t('project.sections')}>
+      <nav ref={row} class="sections" aria-label={t('project.sections')}>
         <a class="project" href={href(['p', slug])}>
           {project.name}
         </a>

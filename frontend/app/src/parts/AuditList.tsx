@@ -6,6 +6,7 @@ import { usePages } from '../state/loaded';
 import type { PageOf } from '../state/paging';
 import { Empty } from './Empty';
 import { List } from './List';
+import { ProjectLink } from './ProjectLink';
 import { SearchField } from './SearchField';
 
 /** What the audit trail is asked for. */
@@ -59,6 +60,7 @@ export function AuditList({
                   <th>{t('audit.time')}</th>
                   <th>{t('audit.who')}</th>
                   <th>{t('audit.what')}</th>
+                  {byProject && <th>{t('admin.jobs.project')}</th>}
                   <th>{t('audit.resource')}</th>
                   <th>{t('audit.more')}</th>
                 </tr>
@@ -73,6 +75,7 @@ export function AuditList({
                     <td>
                       <code>{entry.type}</code>
                     </td>
+                    {byProject && <td>{entry.project && <ProjectLink id={entry.project} />}</td>}
                     <td class="wide">{entry.resource}</td>
                     <td class="wide">
                       <Detail entry={entry} />

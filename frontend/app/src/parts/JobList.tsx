@@ -2,6 +2,7 @@ import type { JobView } from '../api/generated';
 import { href } from '../state/router';
 import { isOpen, JobState, kindText } from './JobState';
 import { Moment } from './Moment';
+import { ProjectLink } from './ProjectLink';
 
 /** Jobs as rows: what, of what, how it stands, when. Without `slug` they are of several projects. */
 export function JobList({ slug, jobs }: { slug?: string; jobs: JobView[] }) {
@@ -14,7 +15,8 @@ export function JobList({ slug, jobs }: { slug?: string; jobs: JobView[] }) {
             {job.environment ? ` · ${job.environment}` : ''}
           </a>
           <span class="quiet grow">
-            {slug === undefined && <a href={href(['p', job.project])}>{job.project}</a>} {job.ref ?? ''} {job.commit ? <code>{job.commit.slice(0, 8)}</code> : null}
+            {slug === undefined && <ProjectLink id={job.project} />} {job.ref ?? ''}{' '}
+            {job.commit ? <code>{job.commit.slice(0, 8)}</code> : null}
             {isOpen(job) && job.progress.message ? ` ${job.progress.message}` : ''}
           </span>
           <JobState job={job} />
