@@ -30,6 +30,8 @@ const MAKE: [&str; 6] = ["NO_GETTEXT=1", "NO_TCLTK=1", "NO_PYTHON=1", "NO_INSTAL
 const NOBODY: &str = "65534";
 const BACKEND: &str = "git-http-backend";
 const LIST: &str = "docs/git-suite.md";
+/// Differential scripts, when no number is given.
+const SCRIPTS_OF_CLIENTS: &str = "2000";
 
 /// What one test script said.
 #[derive(Default)]
@@ -67,6 +69,19 @@ pub fn git_suite(arguments: &[String]) -> Result<()> {
         bail!("{LIST} does not say what was seen: {}", surprises.join(", "));
     }
     Ok(())
+}
+
+/// Runs `scripts` differential scripts of clients from number `seed` on.
+pub fn git_scripts(arguments: &[String]) -> Result<()> {
+    let number = |at: usize, usual: &'static str| match arguments.get(at) {
+        None => Ok(usual.to_owned()),
+        Some(raw) if raw.parse::<u64>().is_ok() => Ok(raw.clone()),
+        Some(raw) => bail!("`{raw}` is no number"),
+    };
+    let mut command = cargo();
+    command.args(["test", "--quiet", "-p", "git-store", "--test", "git", "differential_clients", "--", "--nocapture"]);
+    command.env("WORKROOM_TEST_SCRIPTS", number(0, SCRIPTS_OF_CLIENTS)?).env("WORKROOM_TEST_SEED", number(1, "0")?);
+    succeed(&mut command)
 }
 
 fn check_needed() -> Result<()> {

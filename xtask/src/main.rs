@@ -31,6 +31,7 @@ usage: cargo xtask COMMAND
   packages [--arch A] [NAME...]   the functions as Lambda takes them, below target/packages, and their sizes
   openapi                      write docs/openapi.json from the code
   git-suite [NAME...]          git's own HTTP tests against our engine (docs/git-suite.md)
+  git-scripts [COUNT [SEED]]   random scripts of clients against `git http-backend` and our engine (docs/git-suite.md)
   bench [NAME]                 measure; prints one table
 ";
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Some("packages") => packages::packages(rest),
         Some("openapi") => openapi::write(),
         Some("git-suite") => git_suite::git_suite(rest),
+        Some("git-scripts") => git_suite::git_scripts(rest),
         Some("bench") => bench::bench(rest),
         _ => {
             eprint!("{USAGE}");

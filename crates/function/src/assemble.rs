@@ -41,6 +41,11 @@ impl Assembly {
         Ok(Self { ports, git, starters: places.starters })
     }
 
+    /// Removes what an earlier process on this machine left in the folder for packs.
+    pub fn sweep_leftovers(&self) -> Result<(), git_store::Error> {
+        self.git.sweep_leftovers()
+    }
+
     /// One function's app, which can do what its rights include and nothing else.
     pub fn app(&self, config: Config, grants: Grants) -> App {
         crate::metrics::belong_to(&config.environment);

@@ -109,7 +109,7 @@ impl PackCache {
     }
 
     /// Empties the folder the first time: what an earlier process left may be torn.
-    fn ready(&self) -> Result<()> {
+    pub(crate) fn ready(&self) -> Result<()> {
         let mut is_ready = locked(&self.is_ready);
         if *is_ready {
             return Ok(());

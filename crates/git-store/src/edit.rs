@@ -1,5 +1,6 @@
 //! Commits made here: a new tree from an old one, through the same door as a push.
 
+use crate::asker::Asker;
 use crate::folder::{Folder, Node, split};
 use crate::fsck::SUBMODULE;
 use crate::objects::Objects;
@@ -76,7 +77,10 @@ impl GitStore {
             writer.finish(&dir.path().join(INCOMING))?;
             // Its objects are whole: no base is looked for.
             let commit = scratch.made_commit(&oid);
-            Ok((Built::Object((oid, commit)), take_in(&packs, &[], Spooled::made_in(dir)?, upload, &mut |_| {})?))
+            Ok((
+                Built::Object((oid, commit)),
+                take_in(&packs, &[], Spooled::made_in(dir)?, upload, &mut |_| {}, Asker::default())?,
+            ))
         })
         .await?;
         let (oid, commit) = match built {
@@ -84,7 +88,11 @@ impl GitStore {
             Built::Object(made) => made,
         };
         let updates = vec![Update { name: name.clone(), old, new: Some(oid) }];
-        settle(&name, self.push(id, Push { updates, received, atomic: true, id: push_id }, policy).await?)?;
+        settle(
+            &name,
+            self.push(id, Push { updates, received, atomic: true, id: push_id, asker: Asker::default() }, policy)
+                .await?,
+        )?;
         Ok(Written::Done(oid, commit.map(Box::new)))
     }
 

@@ -35,6 +35,9 @@ pub enum Error {
     /// The client does not speak the protocol.
     #[error("{0}")]
     Protocol(String),
+    /// Whoever asked has gone, and nothing was changed.
+    #[error("the client has gone")]
+    Abandoned,
     /// What is stored cannot be read as what it should be.
     #[error("{0} is damaged")]
     Corrupt(String),
@@ -63,7 +66,7 @@ impl Error {
 
     /// Whether the text of this error is about what the caller sent, and may be shown to them.
     pub fn is_callers(&self) -> bool {
-        !matches!(self, Self::Corrupt(_) | Self::Io { .. } | Self::Cloud(_) | Self::Objects(_))
+        !matches!(self, Self::Abandoned | Self::Corrupt(_) | Self::Io { .. } | Self::Cloud(_) | Self::Objects(_))
     }
 }
 

@@ -9,6 +9,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ancestry;
+mod asker;
 mod bitmap;
 mod cache;
 mod changes;

@@ -1,6 +1,6 @@
 //! The one door through which refs move.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use cloud::{Expect, Sha256Digest, Write};
 use futures::StreamExt;
 use tokio_util::io::ReaderStream;
 
+use crate::ancestry::Ancestry;
+use crate::asker::Asker;
 use crate::objects::Objects;
 use crate::pack::Kind;
 use crate::quarantine::Received;
@@ -32,6 +34,8 @@ pub(crate) struct Push {
     /// All or none.
     pub atomic: bool,
     pub id: String,
+    /// When they leave before the refs move, nothing moves.
+    pub asker: Asker,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +89,13 @@ impl GitStore {
             if changes.is_empty() {
                 return Ok(verdicts);
             }
+            push.asker.check()?;
             if !stored && changes.iter().any(|change| change.new.is_some()) {
                 self.store_pack(id, &push).await?;
                 stored = true;
             }
+            // From here on it is done to its end.
+            push.asker.check()?;
             let next = apply(&snapshot, &push, &inspected, &changes, stored);
             let expect = snapshot.version.clone().map_or(Expect::Absent, Expect::At);
             let mut writes = vec![Write::put(record_key(id), self.record_value(id, &next).await?, expect)];
@@ -136,7 +143,8 @@ impl GitStore {
                     return Ok(updates.iter().map(|_| gone()).collect());
                 }
             }
-            updates.iter().map(|update| inspect_one(&objects, update)).collect()
+            let mut ancestry = Ancestry::new(&objects);
+            updates.iter().map(|update| inspect_one(&objects, &mut ancestry, update)).collect()
         })
         .await
     }
@@ -184,7 +192,7 @@ impl GitStore {
     }
 }
 
-fn inspect_one(objects: &Objects, update: &Update) -> Result<Result<Inspected, String>> {
+fn inspect_one(objects: &Objects, ancestry: &mut Ancestry<'_>, update: &Update) -> Result<Result<Inspected, String>> {
     let Some(new) = update.new else {
         return Ok(Ok(Inspected { kind: RefChangeKind::Delete, peeled: None }));
     };
@@ -197,14 +205,10 @@ fn inspect_one(objects: &Objects, update: &Update) -> Result<Result<Inspected, S
     let peeled = (kind == Kind::Tag).then(|| objects.peel(&new)).transpose()?.map(|(_, oid)| oid);
     let change = match update.old {
         None => RefChangeKind::Create,
-        Some(old) if is_ancestor(objects, &old, &new) => RefChangeKind::FastForward,
+        Some(old) if ancestry.leads_to(new, old)? => RefChangeKind::FastForward,
         Some(_) => RefChangeKind::Rewind,
     };
     Ok(Ok(Inspected { kind: change, peeled }))
-}
-
-fn is_ancestor(objects: &Objects, old: &Oid, new: &Oid) -> bool {
-    old == new || objects.repository().graph_descendant_of((*new).into(), (*old).into()).unwrap_or(false)
 }
 
 /// A verdict for each update, and the changes to make: none when the push is atomic and one update is refused.
@@ -316,14 +320,16 @@ fn apply(
 ) -> Snapshot {
     let mut next = snapshot.clone();
     next.generation += 1;
-    let peeled = |name: &RefName| {
-        let at = push.updates.iter().position(|update| update.name == *name)?;
-        inspected[at].as_ref().ok()?.peeled
-    };
+    let inspected = push
+        .updates
+        .iter()
+        .zip(inspected)
+        .filter_map(|(update, found)| Some((&update.name, found.as_ref().ok()?.peeled?)));
+    let peeled: HashMap<&RefName, Oid> = inspected.collect();
     for change in changes {
         match change.new {
             Some(oid) => {
-                let stored = StoredRef { oid, peeled: peeled(&change.name) };
+                let stored = StoredRef { oid, peeled: peeled.get(&change.name).copied() };
                 next.contents.refs.insert(change.name.clone(), stored);
             }
             None => {

@@ -7,16 +7,20 @@ use cloud::Sha256Digest;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::asker::Asker;
 use crate::cache::RepositoryPacks;
 use crate::fsck::{Checker, DOTFILE_BYTES_MAX, Fault, check_attributes, check_modules};
 use crate::objects::Objects;
-use crate::pack::{Ingested, Kind, PACK_LIMITS, PackSet};
+use crate::pack::{Ingested, Kind, PACK_LIMITS, PackSet, Work};
 use crate::record::StoredPack;
 use crate::spool::Spooled;
 use crate::{Error, Oid, Result};
 
 /// The name under which a pack is spooled in its quarantine.
 pub(crate) const INCOMING: &str = "incoming.pack";
+
+/// `.gitmodules` and `.gitattributes` that the trees of one pack name (bytes): they may be blobs of earlier packs.
+const DOTFILES_BYTES_MAX: u64 = 64 << 20;
 
 /// A pack that passed every check. Its folder goes away with it.
 pub(crate) struct Received {
@@ -28,19 +32,20 @@ pub(crate) struct Received {
     pub needs: Vec<Oid>,
 }
 
-/// Checks the spooled pack against the repository; `None` when it holds nothing.
+/// Checks the spooled pack against the repository, for as long as somebody waits for it; `None` when it holds nothing.
 pub(crate) fn take_in(
     packs: &Arc<RepositoryPacks>,
     stored: &[StoredPack],
     spooled: Spooled,
     upload: String,
     tell: &mut dyn FnMut(&str),
+    asker: Asker,
 ) -> Result<Option<Received>> {
     let Spooled { dir, scanned, checker } = spooled;
     let path = dir.path().join(INCOMING);
     let set = PackSet::open(packs, stored)?;
-    let base = |oid: &Oid| set.content(oid, PACK_LIMITS.object_bytes);
-    let ingested = scanned.resolve(&path, &base, &|kind, oid, bytes| checker.object(kind, oid, bytes))?;
+    let base = |oid: &Oid, work: &Work| set.content(oid, PACK_LIMITS.object_bytes, work);
+    let ingested = scanned.resolve(&path, &base, &|kind, oid, bytes| checker.object(kind, oid, bytes), asker)?;
     if ingested.len() == 0 {
         return Ok(None);
     }
@@ -77,11 +82,18 @@ fn check_links(checker: &Checker, ingested: &Ingested, objects: &Objects) -> Res
 
 fn check_dotfiles(checker: &Checker, objects: &Objects) -> Result<()> {
     let fault = |oid: &Oid, Fault(id, text): Fault| Error::Unpack(format!("object {oid}: {id}: {text}"));
-    let read = |oid: &Oid| match objects.header(oid)? {
+    let mut left = DOTFILES_BYTES_MAX;
+    let mut read = |oid: &Oid| match objects.header(oid)? {
         Some((_, size)) if size > DOTFILE_BYTES_MAX as u64 => {
             Err(fault(oid, Fault("gitmodulesLarge", "too large to parse")))
         }
-        _ => objects.read_as(oid, Kind::Blob),
+        found => {
+            let size = found.map_or(0, |(_, size)| size);
+            let too_many =
+                || Error::TooLarge(format!("files like .gitmodules have {DOTFILES_BYTES_MAX} bytes and more"));
+            left = left.checked_sub(size).ok_or_else(too_many)?;
+            objects.read_as(oid, Kind::Blob)
+        }
     };
     for oid in &checker.modules() {
         check_modules(&read(oid)?).map_err(|found| fault(oid, found))?;

@@ -103,28 +103,34 @@ impl Search<'_> {
     }
 }
 
-/// Whether every want has one of `common` among its ancestors.
+/// Commits that are read to find out whether all is known that has to be.
+const STEPS_MAX: usize = 100_000;
+
+/// Whether every want has one of `common` among its ancestors; `false` also when that takes too long to find out.
 pub(crate) fn all_reach(objects: &Objects, wants: &[Oid], common: &HashSet<Oid>) -> Result<bool> {
     let mut oldest = i64::MAX;
     for oid in common {
         oldest = oldest.min(objects.commit_links(oid)?.time);
     }
+    let mut left = STEPS_MAX;
     for want in wants {
         let (kind, tip) = objects.peel(want)?;
-        if kind == Kind::Commit && !reaches(objects, tip, common, oldest)? {
+        if kind == Kind::Commit && !reaches(objects, tip, common, oldest, &mut left)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn reaches(objects: &Objects, tip: Oid, common: &HashSet<Oid>, oldest: i64) -> Result<bool> {
+fn reaches(objects: &Objects, tip: Oid, common: &HashSet<Oid>, oldest: i64, left: &mut usize) -> Result<bool> {
     let mut seen = HashSet::from([tip]);
     let mut stack = vec![tip];
     while let Some(oid) = stack.pop() {
         if common.contains(&oid) {
             return Ok(true);
         }
+        let Some(fewer) = left.checked_sub(1) else { return Ok(false) };
+        *left = fewer;
         let links = objects.commit_links(&oid)?;
         if links.time >= oldest {
             stack.extend(links.parents.into_iter().filter(|parent| seen.insert(*parent)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cloud::{BlobStream, Blobs, Clock, Entropy, Expect, Records};
 
+use crate::asker::Asker;
 use crate::cache::PackCache;
 use crate::http::{Offers, Protocol, Service};
 use crate::objects::Objects;
@@ -55,7 +56,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 impl GitStore {
-    /// Opens the store; the cache folder is emptied when it is first used.
+    /// Opens the store; the cache folder is emptied when it is first used, or by [`Self::sweep_leftovers`].
     pub fn new(settings: GitStoreSettings) -> Result<Self> {
         let cache = Arc::new(PackCache::new(settings.cache.clone(), settings.cache_bytes_max));
         Ok(Self { inner: Arc::new(Inner { settings, cache, offers: Offers::default(), remembered: Arc::default() }) })
@@ -82,6 +83,11 @@ impl GitStore {
         };
         let (cache, offers) = (self.inner.cache.clone(), self.inner.offers.clone());
         Self { inner: Arc::new(Inner { settings, cache, offers, remembered: self.inner.remembered.clone() }) }
+    }
+
+    /// Removes what an earlier process left in the cache folder, which may be much when that was killed.
+    pub fn sweep_leftovers(&self) -> Result<()> {
+        self.inner.cache.ready()
     }
 
     pub(crate) fn settings(&self) -> &GitStoreSettings {
@@ -249,7 +255,7 @@ impl GitStore {
     pub async fn update_ref(&self, repository: &RepositoryId, update: RefUpdate, policy: &dyn RefPolicy) -> Result<()> {
         let RefUpdate { name, old, new, push_id } = update;
         let updates = vec![Update { name: name.clone(), old, new }];
-        let push = Push { updates, received: None, atomic: true, id: push_id };
+        let push = Push { updates, received: None, atomic: true, id: push_id, asker: Asker::default() };
         settle(&name, self.push(repository, push, policy).await?)
     }
 
@@ -307,8 +313,8 @@ impl GitStore {
         self.upload(repository, protocol, body).await
     }
 
-    /// The answer to `POST git-receive-pack`: progress, then a report of each ref after the refs have moved. The push
-    /// goes on when the answer is no longer read.
+    /// The answer to `POST git-receive-pack`: progress, then a report of each ref after the refs have moved. When
+    /// the answer is no longer read, work on the push ends and nothing changes; once the refs move it is finished.
     pub async fn receive_pack(
         &self,
         repository: &RepositoryId,

@@ -296,7 +296,9 @@ impl Ground {
             pack_cache: self.data.join("cache"),
             pack_cache_max: PACK_CACHE_MAX,
         };
-        Ok(Assembly::new(ports, places)?)
+        let assembly = Assembly::new(ports, places)?;
+        assembly.sweep_leftovers()?;
+        Ok(assembly)
     }
 
     /// Makes the first admin when there is none.

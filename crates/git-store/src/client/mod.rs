@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cloud::BlobStream;
 
+use crate::asker::Asker;
 use crate::pack::PACK_LIMITS;
 use crate::protocol::pktline::{self, Packet, PacketReader};
 use crate::push::{Push, Update};
@@ -66,7 +67,8 @@ impl GitStore {
         let received = self.fetch_all(repository, remote, &wants, tell).await?;
         let update = |one: &RemoteRef| Update { name: one.name.clone(), old: None, new: Some(one.oid) };
         let updates = refs.refs.iter().map(update).collect();
-        let push = Push { updates, received: Some(received), atomic: true, id: self.new_push_id() };
+        let push =
+            Push { updates, received: Some(received), atomic: true, id: self.new_push_id(), asker: Asker::default() };
         let verdicts = self.push(repository, push, policy).await?;
         // All or none: the refusal of one is that of all, and the first that is its own reason is told.
         let own = verdicts.iter().zip(&refs.refs).find(|(verdict, _)| verdict.is_own_refusal());
@@ -98,7 +100,8 @@ impl GitStore {
         tell(format!("Received {bytes} bytes."));
         let upload = self.new_push_id();
         let mut say = move |text: &str| tell(text.to_owned());
-        let received = blocking(move || take_in(&packs, &snapshot.contents.packs, spooled, upload, &mut say)).await?;
+        let work = move || take_in(&packs, &snapshot.contents.packs, spooled, upload, &mut say, Asker::default());
+        let received = blocking(work).await?;
         received.ok_or_else(|| Error::Protocol("the server sent no objects".into()))
     }
 }

@@ -1,38 +1,44 @@
 //! Git's configuration format, as far as `.gitmodules` needs it (git-config, "Syntax").
 
+use super::Fault;
+
 /// `key = value` below `[submodule "name"]`; a key without `=` has no value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub submodule: Vec<u8>,
+pub(super) struct Setting<'a> {
+    pub submodule: &'a [u8],
+    /// The first one below this line with the submodule's name.
+    pub is_first: bool,
     /// In lower case.
     pub key: Vec<u8>,
     pub value: Option<Vec<u8>>,
 }
 
-/// The settings of submodules up to the first place that git cannot parse.
-pub(super) fn settings(bytes: &[u8]) -> Vec<Setting> {
+/// Shows `each` the settings of submodules one after the other, up to the first place that git cannot parse.
+pub(super) fn each_setting(bytes: &[u8], mut each: impl FnMut(Setting<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut reader = Reader { bytes, at: 0 };
-    let mut submodule = None;
-    let mut found = Vec::new();
+    let (mut submodule, mut is_first) = (None, true);
     while let Some(byte) = reader.next() {
         match byte {
             b'#' | b';' => reader.skip_line(),
             b'[' => match reader.section() {
-                Some(section) => submodule = section,
+                Some(section) => (submodule, is_first) = (section, true),
                 None => break,
             },
             byte if byte.is_ascii_whitespace() => {}
             byte if byte.is_ascii_alphabetic() => match reader.setting(byte) {
                 Some((key, value)) => {
-                    found.extend(submodule.clone().map(|submodule| Setting { submodule, key, value }));
+                    if let Some(submodule) = &submodule {
+                        each(Setting { submodule, is_first, key, value })?;
+                        is_first = false;
+                    }
                 }
                 None => break,
             },
             _ => break,
         }
     }
-    found
+    Ok(())
 }
 
 struct Reader<'a> {
@@ -164,19 +170,30 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    fn settings(text: &str) -> Vec<(String, bool, String, Option<String>)> {
+        let (mut all, own) = (Vec::new(), |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned());
+        let done = each_setting(text.as_bytes(), |one| {
+            all.push((own(one.submodule), one.is_first, own(&one.key), one.value.as_deref().map(own)));
+            Ok(())
+        });
+        assert!(done.is_ok());
+        all
+    }
+
     #[test]
     fn settings_are_read_as_git_reads_them() {
         let text = "# c\n[Submodule \"a b\\\"c\"] URL = \"x ; y\" z  # c\n\tpath\n; c\n[core]\nurl=n\n[submodule.Old]\nurl = a\\\nb\n";
-        let one = |name: &str, key: &str, value: Option<&str>| Setting {
-            submodule: name.into(),
-            key: key.into(),
-            value: value.map(Into::into),
+        let one = |name: &str, is_first, key: &str, value: Option<&str>| {
+            (name.to_owned(), is_first, key.to_owned(), value.map(str::to_owned))
         };
-        let expected =
-            [one("a b\"c", "url", Some("x ; y z")), one("a b\"c", "path", None), one("old", "url", Some("ab"))];
-        assert_eq!(settings(text.as_bytes()), expected);
+        let expected = [
+            one("a b\"c", true, "url", Some("x ; y z")),
+            one("a b\"c", false, "path", None),
+            one("old", true, "url", Some("ab")),
+        ];
+        assert_eq!(settings(text), expected);
         for broken in ["[submodule \"x\"\nurl = y", "[submodule \"x\"]\n!\nurl = y", "[submodule \"x\"]\nurl = \"y\n"] {
-            assert_eq!(settings(broken.as_bytes()), [], "{broken}");
+            assert_eq!(settings(broken), [], "{broken}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `.gitmodules` and `.gitattributes`: files that clients act upon.
 
-use super::config::{Setting, settings};
+use super::config::{Setting, each_setting};
 use super::{DOTFILE_BYTES_MAX, Fault};
 
 /// A line of `.gitattributes` (bytes; gitattributes(5)).
@@ -23,15 +23,13 @@ pub(crate) fn check_modules(bytes: &[u8]) -> Result<(), Fault> {
         return Err(Fault("gitmodulesLarge", ".gitmodules too large to parse"));
     }
     // A file that git cannot parse is of no effect from there on.
-    for Setting { submodule, key, value } in settings(bytes) {
-        if !is_good_name(&submodule) {
+    each_setting(bytes, |Setting { submodule, is_first, key, value }| {
+        // A name may be as long as the file, and have as many settings as there are lines.
+        if is_first && !is_good_name(submodule) {
             return Err(Fault("gitmodulesName", "disallowed submodule name"));
         }
-        if let Some(value) = value {
-            check_value(&key, &value)?;
-        }
-    }
-    Ok(())
+        value.map_or(Ok(()), |value| check_value(&key, &value))
+    })
 }
 
 fn check_value(key: &[u8], value: &[u8]) -> Result<(), Fault> {

@@ -115,6 +115,11 @@ pub(super) fn check(raw: &[u8], checker: &Checker) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether no file system takes `name` for one that begins with a dot, or for a short name of such a one.
+fn is_plain(name: &[u8]) -> bool {
+    name.is_ascii() && name.first() != Some(&b'.') && !name.iter().any(|b| matches!(b, b'~' | b'\\'))
+}
+
 fn check_name(name: &[u8]) -> Result<(), Fault> {
     if name.is_empty() {
         Err(Fault("emptyName", "contains empty pathname"))
@@ -124,7 +129,7 @@ fn check_name(name: &[u8]) -> Result<(), Fault> {
         Err(Fault("hasDot", "contains '.'"))
     } else if name == b".." {
         Err(Fault("hasDotdot", "contains '..'"))
-    } else if is_git_dir(name) {
+    } else if !is_plain(name) && is_git_dir(name) {
         Err(Fault("hasDotgit", "contains '.git'"))
     } else if name.len() > NAME_MAX {
         Err(Fault("largePathname", "contains a very large pathname"))
@@ -134,8 +139,9 @@ fn check_name(name: &[u8]) -> Result<(), Fault> {
 }
 
 fn note(item: &TreeItem<'_>, checker: &Checker) -> Result<(), Fault> {
-    let modules = is_modules(item.name);
-    let attributes = is_dotfile(item.name, "gitattributes", b"gitatt~", b"gi7d29");
+    let is_odd = !is_plain(item.name);
+    let modules = is_odd && is_modules(item.name);
+    let attributes = is_odd && is_dotfile(item.name, "gitattributes", b"gitatt~", b"gi7d29");
     match item.mode & TYPE_MASK {
         SYMLINK if modules => return Err(Fault("gitmodulesSymlink", ".gitmodules is a symbolic link")),
         FOLDER if modules => return Err(Fault("gitmodulesBlob", "non-blob found at .gitmodules")),

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use flate2::bufread::ZlibDecoder;
 
 use super::reader::PackFile;
+use super::work::Work;
 use super::{Kind, PackSet, delta};
 use crate::{Error, Result};
 
@@ -16,6 +18,8 @@ pub(super) const IN_MEMORY_MAX: usize = 4 << 20;
 const PIECE: usize = 64 * 1024;
 /// Deltas on deltas in a stored pack.
 const CHAIN_MAX: usize = 5000;
+/// How many times less it costs to copy a byte than to inflate and hash it.
+const STORED_DELTA_DISCOUNT: u64 = 8;
 
 pub(crate) enum Content {
     Memory(Vec<u8>),
@@ -70,16 +74,20 @@ impl Content {
 }
 
 /// Takes bytes as they come.
-#[derive(Default)]
-pub(super) struct Spool {
+struct Spool<'a> {
     memory: Vec<u8>,
     file: Option<(File, u64)>,
+    folder: &'a Path,
 }
 
-impl Spool {
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+impl<'a> Spool<'a> {
+    fn new(work: &'a Work) -> Self {
+        Self { memory: Vec::new(), file: None, folder: work.folder() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<()> {
         if self.file.is_none() && self.memory.len() + bytes.len() > IN_MEMORY_MAX {
-            let file = tempfile::tempfile().map_err(Error::io("spooling a large object"))?;
+            let file = tempfile::tempfile_in(self.folder).map_err(Error::io("spooling a large object"))?;
             self.file = Some((file, 0));
             let begun = std::mem::take(&mut self.memory);
             self.push(&begun)?;
@@ -94,7 +102,7 @@ impl Spool {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Content {
+    fn finish(self) -> Content {
         match self.file {
             Some((file, len)) => Content::Spilled(file, len),
             None => Content::Memory(self.memory),
@@ -103,8 +111,8 @@ impl Spool {
 }
 
 /// The inflated bytes of the entry whose deflated ones begin at `data_at`.
-pub(super) fn inflated(pack: &PackFile, data_at: u64, size: u64) -> Result<Content> {
-    let mut spool = Spool::default();
+pub(super) fn inflated(pack: &PackFile, data_at: u64, size: u64, work: &Work) -> Result<Content> {
+    let mut spool = Spool::new(work);
     let mut failed = None;
     pack.inflate_with(data_at, size, |chunk| {
         if failed.is_none() {
@@ -116,16 +124,16 @@ pub(super) fn inflated(pack: &PackFile, data_at: u64, size: u64) -> Result<Conte
 }
 
 /// The result of the delta whose deflated bytes begin at `data_at`, on `base`.
-pub(super) fn patched(base: &Content, pack: &PackFile, data_at: u64, limit: u64) -> Result<Content> {
+pub(super) fn patched(base: &Content, pack: &PackFile, data_at: u64, limit: u64, work: &Work) -> Result<Content> {
     let mut instructions = BufReader::with_capacity(16 * 1024, ZlibDecoder::new(pack.cursor(data_at)));
-    let mut spool = Spool::default();
-    delta::apply(base, &mut instructions, limit, &mut |bytes| spool.push(bytes))?;
+    let mut spool = Spool::new(work);
+    delta::apply(base, &mut instructions, limit, work, &mut |bytes| spool.push(bytes))?;
     Ok(spool.finish())
 }
 
 impl PackSet {
     /// An object of the set, without libgit2's memory for it; `None` when it is not here.
-    pub(crate) fn content(&self, oid: &crate::Oid, limit: u64) -> Result<Option<(Kind, Content)>> {
+    pub(crate) fn content(&self, oid: &crate::Oid, limit: u64, work: &Work) -> Result<Option<(Kind, Content)>> {
         let Some((member, mut at)) = self.locate(oid) else { return Ok(None) };
         let corrupt = || Error::Corrupt(format!("object {oid}"));
         let mut chain = Vec::new();
@@ -135,7 +143,9 @@ impl PackSet {
                 return Err(corrupt());
             }
             match member.base_of(at, &entry).ok_or_else(corrupt)? {
-                None => break (entry.kind().ok_or_else(corrupt)?, inflated(&member.file, entry.data_at, entry.size)?),
+                None => {
+                    break (entry.kind().ok_or_else(corrupt)?, inflated(&member.file, entry.data_at, entry.size, work)?);
+                }
                 Some(base) => {
                     chain.push(entry.data_at);
                     at = base;
@@ -143,7 +153,9 @@ impl PackSet {
             }
         };
         for data_at in chain.into_iter().rev() {
-            content = patched(&content, &member.file, data_at, limit)?;
+            content = patched(&content, &member.file, data_at, limit, work)?;
+            // It was hashed when it came; now it is copied alone.
+            work.spend(content.len() / STORED_DELTA_DISCOUNT)?;
         }
         Ok(Some((kind, content)))
     }
@@ -152,8 +164,8 @@ impl PackSet {
 /// A delta that is in memory, for the fuzzers.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn apply_delta(base: &[u8], mut instructions: &[u8], limit: u64) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    delta::apply(&Content::Memory(base.to_vec()), &mut instructions, limit, &mut |bytes| {
+    let (mut out, work) = (Vec::new(), Work::new(super::OWN_LIMITS));
+    delta::apply(&Content::Memory(base.to_vec()), &mut instructions, limit, &work, &mut |bytes| {
         out.extend_from_slice(bytes);
         Ok(())
     })?;

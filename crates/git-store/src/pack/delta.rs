@@ -3,7 +3,12 @@
 use std::io::BufRead;
 
 use super::content::Content;
+use super::work::Work;
 use crate::{Error, Result};
+
+/// What an instruction costs, as bytes that are made; and one that copies from a file.
+const INSTRUCTION_WORK: u64 = 16;
+const SEEK_WORK: u64 = 256;
 
 fn bad() -> Error {
     Error::Unpack("a delta is malformed".into())
@@ -44,11 +49,13 @@ pub(super) fn sizes(mut delta: &[u8]) -> Result<(u64, u64)> {
     Ok((size(&mut delta)?, size(&mut delta)?))
 }
 
-/// Applies a delta whose result is at most `limit` bytes, and feeds the result to `sink`.
+/// Applies a delta whose result is at most `limit` bytes, and feeds the result to `sink`. `work` hears of what each
+/// instruction costs besides the bytes it makes.
 pub(super) fn apply(
     base: &Content,
     delta: &mut impl BufRead,
     limit: u64,
+    work: &Work,
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let (base_size, result_size) = (size(delta)?, size(delta)?);
@@ -59,6 +66,7 @@ pub(super) fn apply(
         return Err(Error::TooLarge(format!("an object is {result_size} bytes, the limit is {limit} bytes")));
     }
     let mut left = result_size;
+    let of_copy = if base.bytes().is_some() { INSTRUCTION_WORK } else { SEEK_WORK };
     while let Some(op) = byte(delta)? {
         let length = match op {
             0 => return Err(bad()),
@@ -70,11 +78,13 @@ pub(super) fn apply(
                     n => n,
                 };
                 left = left.checked_sub(length).ok_or_else(bad)?;
+                work.spend(of_copy)?;
                 base.copy(start, length, sink)?.ok_or_else(bad)?;
                 continue;
             }
         };
         left = left.checked_sub(length).ok_or_else(bad)?;
+        work.spend(INSTRUCTION_WORK)?;
         let mut piece = [0; 0x7f];
         delta.read_exact(&mut piece[..length as usize]).map_err(|_| bad())?;
         sink(&piece[..length as usize])?;
@@ -125,11 +135,13 @@ fn operand(delta: &mut impl BufRead, op: u8, bits: std::ops::Range<u8>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pack::{OWN_LIMITS, PACK_LIMITS, PackLimits};
 
     fn applied(base: &[u8], mut delta: &[u8], limit: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let whole = delta;
-        let applied = apply(&Content::Memory(base.to_vec()), &mut delta, limit, &mut |bytes| {
+        let (base_now, work) = (Content::Memory(base.to_vec()), Work::new(OWN_LIMITS));
+        let applied = apply(&base_now, &mut delta, limit, &work, &mut |bytes| {
             out.extend_from_slice(bytes);
             Ok(())
         });
@@ -151,5 +163,16 @@ mod tests {
         assert!(applied(b"abcde", &delta[..9], 100).is_err(), "cut");
         assert!(applied(b"abcde", &[5, 2, 0x91, 4, 2], 100).is_err(), "past the base");
         assert!(applied(b"abcde", &[5, 1, 0], 100).is_err(), "the reserved instruction");
+    }
+
+    #[test]
+    fn many_small_instructions_are_more_work_than_their_bytes() {
+        let delta: Vec<u8> = [vec![1, 100], [0x90, 1].repeat(100)].concat();
+        let of = |work_floor| {
+            let work = Work::new(PackLimits { work_floor, ..PACK_LIMITS });
+            apply(&Content::Memory(vec![0]), &mut delta.as_slice(), 100, &work, &mut |_| Ok(()))
+        };
+        assert!(of(100 * INSTRUCTION_WORK).is_ok());
+        assert!(matches!(of(100 * INSTRUCTION_WORK - 1), Err(Error::TooLarge(_))));
     }
 }

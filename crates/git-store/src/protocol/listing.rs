@@ -8,16 +8,34 @@ use cloud::PresignGet;
 use super::advertise::head_oid;
 use super::pktline;
 use super::request::LsRefs;
-use super::upload::check_wants;
+use super::upload::{Source, check_wants};
 use crate::http::{Bundle, Offers};
-use crate::objects::Objects;
 use crate::record::{Snapshot, blob_key};
 use crate::store::GitStore;
 use crate::{Error, Oid, Ref, RepositoryId, Result};
 
+/// Prefixes in order, none of which begins with another: a name has to be held against one alone.
+struct Prefixes<'a>(Vec<&'a str>);
+
+impl<'a> Prefixes<'a> {
+    fn of(asked: &'a [String]) -> Self {
+        let mut all: Vec<&str> = asked.iter().map(String::as_str).collect();
+        all.sort_unstable();
+        all.dedup_by(|later, kept| later.starts_with(*kept));
+        Self(all)
+    }
+
+    /// Whether one of them begins `name`, or there are none.
+    fn take(&self, name: &str) -> bool {
+        let before = self.0.partition_point(|prefix| *prefix <= name);
+        self.0.is_empty() || before.checked_sub(1).is_some_and(|at| name.starts_with(self.0[at]))
+    }
+}
+
 pub(super) fn ls_refs(snapshot: &Snapshot, asked: &LsRefs) -> Bytes {
     let mut out = Vec::new();
-    let matches = |name: &str| asked.prefixes.is_empty() || asked.prefixes.iter().any(|p| name.starts_with(p.as_str()));
+    let prefixes = Prefixes::of(&asked.prefixes);
+    let matches = |name: &str| prefixes.take(name);
     if matches("HEAD") {
         let target = snapshot.head.to_ref();
         let symref = if asked.symrefs { format!(" symref-target:{target}") } else { String::new() };
@@ -38,14 +56,14 @@ pub(super) fn ls_refs(snapshot: &Snapshot, asked: &LsRefs) -> Bytes {
 }
 
 /// The size of each object, as far as a visible ref leads to it.
-pub(super) fn object_info(objects: &Objects, snapshot: &Snapshot, oids: &[Oid], offers: &Offers) -> Result<Bytes> {
-    check_wants(objects, snapshot, oids, offers)?;
+pub(super) fn object_info(source: &Source, oids: &[Oid], offers: &Offers) -> Result<Bytes> {
+    check_wants(source, oids, offers)?;
     let mut out = Vec::new();
     if !oids.is_empty() {
         pktline::line(&mut out, "size");
     }
     for oid in oids {
-        let (_, size) = objects.header(oid)?.ok_or_else(|| Error::NotFound(format!("object {oid}")))?;
+        let (_, size) = source.objects.header(oid)?.ok_or_else(|| Error::NotFound(format!("object {oid}")))?;
         pktline::line(&mut out, &format!("{oid} {size}"));
     }
     pktline::flush(&mut out);
@@ -90,4 +108,24 @@ pub(super) fn bundle_list(bundles: &[Bundle]) -> Bytes {
     }
     pktline::flush(&mut out);
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_when_any_prefix_begins_it() {
+        let all = ["refs/heads/b", "refs/heads/", "refs/tags/v1", "HEAD", "refs/tags/v1.0", ""];
+        let names =
+            ["HEAD", "HEADS", "refs/heads/a", "refs/heads/b", "refs/tags/v1", "refs/tags/v2", "a", "refs/tags/v"];
+        for chosen in 0..1_u32 << all.len() {
+            let some = |at: &usize| chosen & (1 << at) != 0;
+            let asked: Vec<String> = (0..all.len()).filter(some).map(|at| all[at].to_owned()).collect();
+            for name in names {
+                let wanted = asked.is_empty() || asked.iter().any(|prefix| name.starts_with(prefix.as_str()));
+                assert_eq!(Prefixes::of(&asked).take(name), wanted, "{name} of {asked:?}");
+            }
+        }
+    }
 }

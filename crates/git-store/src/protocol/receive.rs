@@ -10,12 +10,13 @@ use super::commands::{Asked, COMMAND_BYTES_MAX, read_commands};
 use super::keep_alive::keep_alive;
 use super::pktline::{self, PacketReader};
 use super::report::report;
+use crate::asker::Asker;
 use crate::pack::PACK_LIMITS;
 use crate::push::{Push, Update, Verdict};
 use crate::quarantine::{Received, take_in};
 use crate::spool::Spool;
 use crate::store::{GitStore, blocking};
-use crate::{RefPolicy, RepositoryId, Result};
+use crate::{Error, RefPolicy, RepositoryId, Result};
 
 /// Packets on their way to a slow client.
 const PACKETS_AHEAD: usize = 16;
@@ -37,15 +38,20 @@ impl GitStore {
         if asked.commands.is_empty() {
             return Ok(cloud::stream_of(Bytes::new()));
         }
-        if !asked.side_band {
-            return Ok(cloud::stream_of(self.carry_out(id, &asked, reader, &*policy, None).await?));
-        }
         let (sender, receiver) = tokio::sync::mpsc::channel(PACKETS_AHEAD);
-        let (store, id) = (self.clone(), id.clone());
-        tokio::spawn(async move {
-            let progress = (!asked.quiet).then_some(&sender);
-            let answer = match store.carry_out(&id, &asked, reader, &*policy, progress).await {
+        let (store, id, side_band) = (self.clone(), id.clone(), asked.side_band);
+        // A task of its own: the client may leave at any moment, and the work decides where it can end.
+        let work = tokio::spawn(async move {
+            let answer = store.carry_out(&id, &asked, reader, &*policy, &sender).await;
+            if !asked.side_band {
+                return answer;
+            }
+            let answer = match answer {
                 Ok(report) => report,
+                Err(Error::Abandoned) => {
+                    tracing::info!(repository = %id, "a push was given up: its client has gone");
+                    return Ok(Bytes::new());
+                }
                 Err(error) => {
                     tracing::error!(%error, repository = %id, "a push failed");
                     failure()
@@ -53,23 +59,32 @@ impl GitStore {
             };
             // Whoever asked may be gone; the refs are where they are.
             let _ = sender.send(answer).await;
+            Ok(Bytes::new())
         });
-        Ok(keep_alive(receiver, true))
+        if side_band {
+            return Ok(keep_alive(receiver, true));
+        }
+        let report = work.await.map_err(|error| cloud::Error::other("taking in a push", error))?;
+        drop(receiver);
+        report.map(cloud::stream_of)
     }
 
-    /// Does what is asked; the answer is the report.
+    /// Does what is asked; the answer is the report. What is read at the other end of `answer` is progress.
     async fn carry_out(
         &self,
         id: &RepositoryId,
         asked: &Asked,
         mut reader: PacketReader,
         policy: &dyn RefPolicy,
-        progress: Option<&Sender<Bytes>>,
+        answer: &Sender<Bytes>,
     ) -> Result<Bytes> {
         let outcome = async {
             let deletes_only = asked.commands.iter().all(|command| command.new.is_zero());
-            let received = if deletes_only { None } else { self.receive_objects(id, &mut reader, progress).await? };
-            self.push_commands(id, asked, received, policy).await
+            let received = match deletes_only {
+                true => None,
+                false => self.receive_objects(id, &mut reader, asked.side_band && !asked.quiet, answer).await?,
+            };
+            self.push_commands(id, asked, received, policy, Asker::client(answer)).await
         };
         match outcome.await {
             Ok(verdicts) => Ok(report(asked, Ok(&verdicts))),
@@ -83,7 +98,8 @@ impl GitStore {
         &self,
         id: &RepositoryId,
         reader: &mut PacketReader,
-        progress: Option<&Sender<Bytes>>,
+        tells: bool,
+        answer: &Sender<Bytes>,
     ) -> Result<Option<Received>> {
         let snapshot = self.snapshot(id).await?;
         let packs = self.packs(id, &snapshot).await?;
@@ -93,16 +109,16 @@ impl GitStore {
         }
         let spooled = spool.finish().await?;
         let upload = self.new_push_id();
-        let progress = progress.cloned();
+        let (answer, asker) = (answer.clone(), Asker::client(answer));
         let mut tell = move |text: &str| {
-            if let Some(sender) = &progress {
+            if tells {
                 let mut out = Vec::new();
                 pktline::message(&mut out, text);
                 // A client that does not read loses its progress, and holds nothing up.
-                let _ = sender.try_send(out.into());
+                let _ = answer.try_send(out.into());
             }
         };
-        blocking(move || take_in(&packs, &snapshot.contents.packs, spooled, upload, &mut tell)).await
+        blocking(move || take_in(&packs, &snapshot.contents.packs, spooled, upload, &mut tell, asker)).await
     }
 
     async fn push_commands(
@@ -111,6 +127,7 @@ impl GitStore {
         asked: &Asked,
         received: Option<Received>,
         policy: &dyn RefPolicy,
+        asker: Asker,
     ) -> Result<Vec<Verdict>> {
         if let Err(reason) = policy.options(&asked.options).await {
             return Ok(vec![Verdict::Refused(reason); asked.commands.len()]);
@@ -124,7 +141,7 @@ impl GitStore {
         let mut judged = if updates.is_empty() || (asked.atomic && !all_named) {
             vec![Verdict::Refused("atomic push failure".into()); updates.len()]
         } else {
-            let push = Push { updates, received, atomic: asked.atomic, id: self.new_push_id() };
+            let push = Push { updates, received, atomic: asked.atomic, id: self.new_push_id(), asker };
             self.push(id, push, policy).await?
         }
         .into_iter();

@@ -1,5 +1,7 @@
 //! What a client asks upload-pack for.
 
+use std::collections::HashSet;
+
 use super::pktline::Packet;
 use crate::filter::Filter;
 use crate::record::Snapshot;
@@ -53,6 +55,7 @@ pub(super) struct Fetch {
     pub filter: Filter,
     /// Refs asked for by name, `HEAD` among them, and where they point (gitprotocol-v2, "ref-in-want").
     pub wanted_refs: Vec<(String, Oid)>,
+    wanted_names: HashSet<String>,
     /// No pack before the client says `done`.
     pub wait_for_done: bool,
     /// Every line of the answer goes on band 1.
@@ -113,7 +116,7 @@ impl Fetch {
         let name = if raw == "HEAD" { Some(snapshot.head.to_ref()) } else { RefName::parse(raw).ok() };
         let oid = name.filter(|name| !name.is_hidden()).and_then(|name| snapshot.oid_of(&name));
         let oid = oid.ok_or_else(|| Error::Protocol(format!("unknown ref {shown}")))?;
-        if self.wanted_refs.iter().any(|(name, _)| name == raw) {
+        if !self.wanted_names.insert(raw.to_owned()) {
             return Err(Error::Protocol(format!("duplicate want-ref {shown}")));
         }
         if self.wanted_refs.len() >= WANTED_REFS_MAX {

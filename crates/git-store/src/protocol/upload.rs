@@ -11,7 +11,8 @@ use super::listing::{bundle_list, ls_refs, object_info};
 use super::negotiate::{acknowledge_v0, acknowledge_v2};
 use super::pktline::{self, Lines, PacketReader};
 use super::request::{Fetch, Request, read_v0, read_v2};
-use crate::bitmap::{Bitmaps, choose};
+use crate::bitmap::{Bitmaps, choose, reachable};
+use crate::cache::RepositoryPacks;
 use crate::http::{Offers, PackfileUri, Protocol};
 use crate::objects::Objects;
 use crate::pack::{Kind, PackSet, Plan, write_pack};
@@ -61,8 +62,7 @@ impl GitStore {
             Request::ObjectInfo(oids) => {
                 let packs = self.packs(id, &snapshot).await?;
                 let offers = self.offers().clone();
-                let work = move || object_info(&Objects::open(packs, None)?, &snapshot, &oids, &offers);
-                let answer = blocking(work).await?;
+                let answer = blocking(move || object_info(&Source::open(packs, snapshot)?, &oids, &offers)).await?;
                 Ok(cloud::stream_of(answer))
             }
         }
@@ -76,24 +76,21 @@ impl GitStore {
         protocol: Protocol,
     ) -> Result<BlobStream> {
         let packs = self.packs(id, &snapshot).await?;
-        let (stored, bitmaps) = snapshot.contents.numbered();
-        let bitmaps = bitmaps.and_then(|_| packs.bitmaps());
         let offers = self.offers().clone();
         let prepared = blocking(move || {
-            let objects = Objects::open(packs, None)?;
-            let set = PackSet::open(&objects.packs, &stored)?;
-            let (head, work) = prepare(&objects, &snapshot, fetch, protocol, &offers)?;
-            Ok((head, work.map(|work| (Work { bitmaps, ..work }, objects, set))))
+            let source = Source::open(packs, snapshot)?;
+            let (head, work) = prepare(&source, fetch, protocol, &offers)?;
+            Ok((head, work.map(|work| (work, source))))
         })
         .await?;
-        let (head, Some((work, objects, set))) = prepared else {
+        let (head, Some((work, source))) = prepared else {
             return Ok(cloud::stream_of(prepared.0));
         };
         let is_banded = work.side_band.is_some();
         let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(PACKETS_AHEAD);
         tokio::task::spawn_blocking(move || {
             let _ = sender.blocking_send(head);
-            stream_pack(work, &objects, &set, &mut |bytes| {
+            stream_pack(work, &source, &mut |bytes| {
                 sender.blocking_send(bytes).map_err(|_| Error::Protocol("the client has gone".into()))
             });
         });
@@ -101,10 +98,26 @@ impl GitStore {
     }
 }
 
+/// A repository as it is read for one answer.
+pub(super) struct Source {
+    pub snapshot: Snapshot,
+    pub objects: Objects,
+    pub set: PackSet,
+    pub bitmaps: Option<Arc<Bitmaps>>,
+}
+
+impl Source {
+    fn open(packs: Arc<RepositoryPacks>, snapshot: Snapshot) -> Result<Self> {
+        let (stored, known) = snapshot.contents.numbered();
+        let bitmaps = known.and_then(|_| packs.bitmaps());
+        let set = PackSet::open(&packs, &stored)?;
+        Ok(Self { objects: Objects::open(packs, None)?, snapshot, set, bitmaps })
+    }
+}
+
 /// What is left to do once the answer has begun.
 struct Work {
     wanted: Wanted,
-    bitmaps: Option<Arc<Bitmaps>>,
     /// What is wanted, when that had to be known before.
     selection: Option<Selection>,
     plan: Plan,
@@ -115,22 +128,18 @@ struct Work {
     flush: bool,
 }
 
-fn prepare(
-    objects: &Objects,
-    snapshot: &Snapshot,
-    fetch: Fetch,
-    protocol: Protocol,
-    offers: &Offers,
-) -> Result<(Bytes, Option<Work>)> {
+fn prepare(source: &Source, fetch: Fetch, protocol: Protocol, offers: &Offers) -> Result<(Bytes, Option<Work>)> {
+    let Source { objects, snapshot, set, .. } = source;
     if !fetch.uri_schemes.is_empty() && offers.packfile_uris.is_empty() {
         return Err(Error::Protocol("unexpected line: packfile-uris".into()));
     }
     let mut out = Lines::new(fetch.sideband_all);
-    check_wants(objects, snapshot, &fetch.wants, offers)?;
+    check_wants(source, &fetch.wants, offers)?;
     let client: HashSet<Oid> = fetch.shallow.iter().copied().collect();
     let mut edge = boundary(objects, &fetch.wants, &client, &fetch.deepen)?;
     let mut common = Vec::new();
-    for have in &fetch.haves {
+    // Most of what a stranger has is not here; libgit2 would look for new packs each time.
+    for have in fetch.haves.iter().filter(|have| set.number(have).is_some()) {
         if objects.header(have)?.is_some_and(|(kind, _)| kind == Kind::Commit) {
             common.push(*have);
         }
@@ -158,7 +167,6 @@ fn prepare(
         plan,
         wanted,
         selection,
-        bitmaps: None,
         side_band: fetch.side_band,
         progress: !fetch.no_progress,
         flush: fetch.side_band.is_some(),
@@ -181,33 +189,35 @@ fn point_elsewhere(objects: &Objects, wanted: &Wanted, uris: &[&PackfileUri], ou
 }
 
 /// Only what a visible ref leads to may be had, unless the server says otherwise.
-pub(super) fn check_wants(objects: &Objects, snapshot: &Snapshot, wants: &[Oid], offers: &Offers) -> Result<()> {
+pub(super) fn check_wants(source: &Source, wants: &[Oid], offers: &Offers) -> Result<()> {
+    let Source { snapshot, objects, set, bitmaps } = source;
     let visible = snapshot.visible();
     let tips: HashSet<Oid> = visible.iter().flat_map(|r| [Some(r.oid), r.peeled]).flatten().collect();
     let others: Vec<Oid> = wants.iter().filter(|want| !tips.contains(want)).copied().collect();
-    if others.is_empty() || (offers.any_object && all_stored(objects, &others)?) {
+    let numbered: Vec<Option<u32>> = others.iter().map(|oid| set.number(oid)).collect();
+    let not_ours = |oid: &Oid| Err(Error::Protocol(format!("upload-pack: not our ref {oid}")));
+    if let Some(at) = numbered.iter().position(Option::is_none) {
+        return not_ours(&others[at]);
+    }
+    if others.is_empty() || offers.any_object {
         return Ok(());
     }
     let roots: Vec<Oid> = visible.iter().map(|r| r.oid).collect();
-    match first_unreachable(objects, &roots, &others)? {
-        Some(oid) => Err(Error::Protocol(format!("upload-pack: not our ref {oid}"))),
-        None => Ok(()),
-    }
-}
-
-fn all_stored(objects: &Objects, oids: &[Oid]) -> Result<bool> {
-    for oid in oids {
-        if objects.header(oid)?.is_none() {
-            return Ok(false);
+    let outside = match bitmaps {
+        Some(bitmaps) => {
+            let reached = reachable(set, objects, Some(bitmaps), &roots)?;
+            let outside = numbered.iter().position(|number| number.is_none_or(|number| !reached.contains(number)));
+            outside.map(|at| others[at])
         }
-    }
-    Ok(true)
+        None => first_unreachable(objects, &roots, &others)?,
+    };
+    outside.map_or(Ok(()), |oid| not_ours(&oid))
 }
 
 /// Selects and sends. An error after the answer has begun goes to the client on band 3.
-fn stream_pack(work: Work, objects: &Objects, set: &PackSet, send: &mut dyn FnMut(Bytes) -> Result<()>) {
+fn stream_pack(work: Work, source: &Source, send: &mut dyn FnMut(Bytes) -> Result<()>) {
     let side_band = work.side_band;
-    if let Err(error) = try_stream(work, objects, set, send) {
+    if let Err(error) = try_stream(work, source, send) {
         tracing::warn!(%error, "a fetch ended early");
         if let Some(max) = side_band {
             let mut out = Vec::new();
@@ -219,8 +229,9 @@ fn stream_pack(work: Work, objects: &Objects, set: &PackSet, send: &mut dyn FnMu
     }
 }
 
-fn try_stream(work: Work, objects: &Objects, set: &PackSet, send: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
-    let chosen = match (&work.selection, &work.bitmaps) {
+fn try_stream(work: Work, source: &Source, send: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
+    let Source { objects, set, bitmaps, .. } = source;
+    let chosen = match (&work.selection, bitmaps) {
         (Some(selection), _) => selection.numbered(set)?,
         // A history that is cut is not what the bitmaps speak of, nor is a part of what it leads to.
         (None, Some(bitmaps)) if work.wanted.is_whole() => choose(set, objects, bitmaps, &work.wanted)?,

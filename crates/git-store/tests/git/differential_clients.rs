@@ -1,14 +1,20 @@
 //! Scripts of clients, made at random, against `git http-backend` and against the store: what happens must be the same.
 
+use std::num::NonZero;
 use std::process::Output;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::StreamExt;
 
 use crate::machine::{Machine, git_command};
 use crate::stock::serve_stock;
 
-/// Scripts in a run of all tests, and when they are asked for by name.
+/// Scripts in a run of all tests. `WORKROOM_TEST_SCRIPTS` asks for more, `WORKROOM_TEST_SEED` for others: the first has
+/// that number, the next ones follow (`cargo xtask git-scripts`).
 const SCRIPTS: u64 = 3;
-const SCRIPTS_BY_COMMAND: u64 = 2000;
 const STEPS: usize = 24;
+/// Commands that were run on each side.
+static COMMANDS: AtomicU64 = AtomicU64::new(0);
 
 struct Numbers(u64);
 
@@ -25,12 +31,14 @@ struct Both {
     stock: String,
     /// Makes the same commits on both sides.
     time: u64,
+    /// The number of the script.
+    seed: u64,
 }
 
 const SIDES: [&str; 2] = ["stock", "ours"];
 
 impl Both {
-    async fn start() -> Self {
+    async fn start(seed: u64) -> Self {
         let machine = Machine::start().await;
         let stock = serve_stock(machine.path("server")).await;
         std::fs::create_dir_all(machine.path("server")).unwrap();
@@ -44,7 +52,7 @@ impl Both {
         for key in ["allowFilter", "allowReachableSHA1InWant"] {
             machine.git("server/one.git", &["config", &format!("uploadpack.{key}"), "true"]).await;
         }
-        Self { stock: format!("{stock}/one.git"), machine, time: 1_700_000_000 }
+        Self { stock: format!("{stock}/one.git"), machine, time: 1_700_000_000, seed }
     }
 
     fn url(&self, side: &str) -> &str {
@@ -67,8 +75,10 @@ impl Both {
         let (stock, ours) = (self.on("stock", at, &args).await, self.on("ours", at, &args).await);
         let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
         let (theirs, own) = (stock.status.code(), ours.status.code());
-        assert_eq!(theirs, own, "git {line}\nstock: {}\nours: {}", said(&stock), said(&ours));
-        assert!(stock.stdout == ours.stdout, "git {line}: {stock:?} {ours:?}");
+        let seed = self.seed;
+        assert_eq!(theirs, own, "script {seed}: git {line}\nstock: {}\nours: {}", said(&stock), said(&ours));
+        assert!(stock.stdout == ours.stdout, "script {seed}: git {line}: {stock:?} {ours:?}");
+        COMMANDS.fetch_add(1, Ordering::Relaxed);
         ours.status.success()
     }
 
@@ -130,7 +140,7 @@ async fn clone(both: &mut Both, numbers: &mut Numbers, n: usize) {
 }
 
 async fn script(seed: u64) {
-    let mut both = Both::start().await;
+    let mut both = Both::start(seed).await;
     let mut numbers = Numbers(seed);
     for at in ["a", "b"] {
         both.run(".", &format!("clone -q URL {at}")).await;
@@ -154,19 +164,18 @@ async fn script(seed: u64) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_see_the_same_of_git_and_of_the_store() {
-    for seed in 0..SCRIPTS {
-        script(seed).await;
-    }
+#[allow(clippy::disallowed_methods, reason = "how much is tried is named by the environment")]
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// `cargo test -p git-store --test git -- --ignored thousands`
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes an hour"]
-async fn thousands_of_clients_see_the_same_of_git_and_of_the_store() {
-    for seed in SCRIPTS..SCRIPTS_BY_COMMAND {
-        println!("script {seed}");
-        script(seed).await;
-    }
+async fn clients_see_the_same_of_git_and_of_the_store() {
+    let (first, scripts) =
+        (asked("WORKROOM_TEST_SEED").unwrap_or(0), asked("WORKROOM_TEST_SCRIPTS").unwrap_or(SCRIPTS));
+    let at_once = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let running = futures::stream::iter(first..first + scripts).map(|seed| tokio::spawn(script(seed)));
+    running.buffer_unordered(at_once).for_each(|done| async { done.unwrap() }).await;
+    let commands = COMMANDS.load(Ordering::Relaxed);
+    println!("{scripts} scripts from number {first}: {commands} commands, the same on both sides");
 }

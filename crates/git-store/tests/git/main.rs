@@ -11,6 +11,7 @@ mod differential_clients;
 mod differential_fsck;
 mod histories;
 mod hostile;
+mod leaving;
 mod linear;
 mod machine;
 mod merging;

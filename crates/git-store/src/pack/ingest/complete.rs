@@ -38,8 +38,8 @@ impl Scanned {
             if !locked().contains_key(&oid) {
                 continue;
             }
-            if let Some((kind, content)) = base(&oid)? {
-                self.work.spend(content.len(), self.end)?;
+            if let Some((kind, content)) = base(&oid, &self.work)? {
+                self.work.spend(content.len())?;
                 let (crc, end) = append(path, self.end, kind, &content)?;
                 self.entries.push(Entry { offset: self.end, crc, base: NO_BASE });
                 self.named.push(Some(Named { oid, kind, depth: 0 }));

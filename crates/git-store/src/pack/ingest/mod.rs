@@ -9,19 +9,19 @@ mod scan;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::PackLimits;
 use super::content::Content;
 use super::index::{Listed, write_index};
 use super::reader::{Kind, PackFile};
+use super::{PackLimits, Work};
+use crate::asker::Asker;
 use crate::{Error, Oid, Result};
 use complete::seal;
 pub(crate) use scan::scan;
 
 /// Finds an object of the repository that a thin pack leaves out.
-pub(crate) type FindBase<'a> = dyn Fn(&Oid) -> Result<Option<(Kind, Content)>> + 'a;
+pub(crate) type FindBase<'a> = dyn Fn(&Oid, &Work) -> Result<Option<(Kind, Content)>> + 'a;
 /// Called for each object, by several threads; with its bytes, unless it is a blob.
 pub(crate) type CheckObject<'a> = dyn Fn(Kind, &Oid, &[u8]) -> Result<()> + Sync + 'a;
 
@@ -49,25 +49,6 @@ struct Named {
 
 /// Entries that wait for an object, by its id.
 type Waiting = HashMap<Oid, Vec<u32>>;
-
-/// Bytes that may be made while a pack is inflated and its deltas are resolved.
-struct Work {
-    made: AtomicU64,
-    limits: PackLimits,
-}
-
-impl Work {
-    /// `arrived`: bytes of the pack so far.
-    fn spend(&self, bytes: u64, arrived: u64) -> Result<()> {
-        let made = self.made.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let allowed = self.limits.work_floor.saturating_add(self.limits.work_factor.saturating_mul(arrived));
-        if made <= allowed {
-            Ok(())
-        } else {
-            Err(Error::TooLarge("the pack inflates to far more than its own size".into()))
-        }
-    }
-}
 
 /// A pack that has arrived whole, with a right checksum; its deltas are not resolved.
 pub(crate) struct Scanned {
@@ -103,12 +84,20 @@ impl Ingested {
 /// Takes in a pack that lies at `path` already, and leaves out nothing.
 pub(crate) fn ingest(limits: PackLimits, path: &Path, check: &CheckObject<'_>) -> Result<Ingested> {
     let mut file = std::fs::File::open(path).map_err(Error::io("opening a pack"))?;
-    scan(limits, &mut file, check)?.resolve(path, &|_| Ok(None), check)
+    scan(limits, &mut file, check)?.resolve(path, &|_, _| Ok(None), check, Asker::default())
 }
 
 impl Scanned {
-    /// Resolves the deltas of the pack, which lies at `path` and may be made longer by the bases it leaves out.
-    pub(crate) fn resolve(mut self, path: &Path, base: &FindBase<'_>, check: &CheckObject<'_>) -> Result<Ingested> {
+    /// Resolves the deltas of the pack, which lies at `path` and may be made longer by the bases it leaves out, for as
+    /// long as `asker` waits.
+    pub(crate) fn resolve(
+        mut self,
+        path: &Path,
+        base: &FindBase<'_>,
+        check: &CheckObject<'_>,
+        asker: Asker,
+    ) -> Result<Ingested> {
+        self.work.go_on(path.parent().unwrap_or(path), asker);
         let waiting = Mutex::new(std::mem::take(&mut self.on_oid));
         self.resolve_whole(&PackFile::open(path)?, &waiting, check)?;
         let sent = self.entries.len();
@@ -135,6 +124,14 @@ impl Scanned {
         let index = write_index(order.len(), listed, &self.checksum);
         Ok(Ingested { index, named, order })
     }
+}
+
+/// What it costs to look at a byte of a tree, besides inflating and hashing it.
+const TREE_CHECK_WORK: u64 = 1;
+
+/// What looking at an object costs besides.
+fn spend_on_check(work: &Work, kind: Kind, size: u64) -> Result<()> {
+    if kind == Kind::Tree { work.spend(TREE_CHECK_WORK * size) } else { Ok(()) }
 }
 
 fn too_large(what: &str, actual: u64, limit: u64) -> Error {

@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{CheckObject, Entry, Named, Scanned, Waiting, Work, check_meta};
+use super::{CheckObject, Entry, Named, Scanned, Waiting, check_meta, spend_on_check, too_large};
+use crate::pack::Work;
 use crate::pack::content::{Content, IN_MEMORY_MAX, inflated, patched};
 use crate::pack::delta;
 use crate::pack::hash::ObjectHash;
@@ -174,6 +175,8 @@ impl<'a> Forest<'a> {
 /// An entry some of whose deltas are still to be resolved.
 struct Branch {
     place: u32,
+    /// Bytes of it and of its bases that are deltas themselves.
+    chain: u64,
     content: Option<Rc<Content>>,
     left: Vec<u32>,
 }
@@ -201,7 +204,7 @@ impl<'a> Climber<'a> {
 
     fn climb(&mut self, root: u32, of: Named, hand_over: &mut dyn FnMut(Results) -> bool) -> Result<()> {
         let left = self.forest.deltas_on(root, &of);
-        let mut path = vec![Branch { place: root, content: None, left }];
+        let mut path = vec![Branch { place: root, chain: 0, content: None, left }];
         while let Some(branch) = path.last_mut() {
             let Some(place) = branch.left.pop() else {
                 self.leave(path.pop());
@@ -214,6 +217,10 @@ impl<'a> Climber<'a> {
                 depth.ok_or_else(|| Error::TooLarge(format!("a chain of deltas is longer than {}", limits.depth)))?;
             let base = self.content_of(&mut path)?;
             let content = self.patched(&base, place, of.kind)?;
+            let chain = content.len().saturating_add(path.last().map_or(0, |branch| branch.chain));
+            if chain > limits.chain_bytes {
+                return Err(too_large("a chain of deltas", chain, limits.chain_bytes));
+            }
             let named = Named { oid: name(of.kind, &content)?, kind: of.kind, depth };
             self.check(&named, &content)?;
             self.results.push((place, named));
@@ -228,7 +235,7 @@ impl<'a> Climber<'a> {
             }
             if !left.is_empty() {
                 self.kept += weight(Some(&content));
-                path.push(Branch { place, content: Some(Rc::new(content)), left });
+                path.push(Branch { place, chain, content: Some(Rc::new(content)), left });
                 self.forget(&mut path);
             }
         }
@@ -280,9 +287,9 @@ impl<'a> Climber<'a> {
         let forest = self.forest;
         let (offset, end) = self.extent(place);
         let header = forest.pack.entry(offset)?;
-        forest.work.spend(header.size, forest.end)?;
+        forest.work.spend(header.size)?;
         if (end - offset).max(header.size) > IN_MEMORY_MAX as u64 {
-            return inflated(forest.pack, header.data_at, header.size);
+            return inflated(forest.pack, header.data_at, header.size, forest.work);
         }
         forest.pack.read_into(header.data_at, (end - header.data_at) as usize, &mut self.raw)?;
         self.inflate(0, header.size)?;
@@ -304,13 +311,13 @@ impl<'a> Climber<'a> {
         let (Some(base_bytes), true) = (base.bytes(), small && header.size <= IN_MEMORY_MAX as u64) else {
             let (_, result) = delta_sizes(forest.pack, &header)?;
             self.allow(&header, result, kind)?;
-            return patched(base, forest.pack, header.data_at, object_bytes);
+            return patched(base, forest.pack, header.data_at, object_bytes, forest.work);
         };
         self.inflate((header.data_at - offset) as usize, header.size)?;
         let (_, result) = delta::sizes(&self.inflated)?;
         self.allow(&header, result, kind)?;
         if result > IN_MEMORY_MAX as u64 {
-            return patched(base, forest.pack, header.data_at, object_bytes);
+            return patched(base, forest.pack, header.data_at, object_bytes, forest.work);
         }
         let mut made = Vec::with_capacity(result as usize);
         delta::apply_in_memory(base_bytes, &self.inflated, &mut made)?;
@@ -320,7 +327,7 @@ impl<'a> Climber<'a> {
     /// Before it is made.
     fn allow(&self, header: &EntryHeader, result: u64, kind: Kind) -> Result<()> {
         check_meta(&self.forest.work.limits, kind, result)?;
-        self.forest.work.spend(header.size.saturating_add(result), self.forest.end)
+        self.forest.work.spend(header.size.saturating_add(result))
     }
 
     fn inflate(&mut self, from: usize, size: u64) -> Result<()> {
@@ -333,6 +340,7 @@ impl<'a> Climber<'a> {
     }
 
     fn check(&self, named: &Named, content: &Content) -> Result<()> {
+        spend_on_check(self.forest.work, named.kind, content.len())?;
         let check = |bytes: &[u8]| (self.forest.check)(named.kind, &named.oid, bytes);
         if named.kind == Kind::Blob {
             return check(&[]);

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::atomic::AtomicU64;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use sha1::{Digest, Sha1};
 
-use super::{BASE_BY_OID, CheckObject, Entry, NO_BASE, Named, Scanned, Waiting, Work, check_meta, too_large};
-use crate::pack::PackLimits;
+use super::{BASE_BY_OID, CheckObject, Entry, NO_BASE, Named, Scanned, Waiting, check_meta, spend_on_check, too_large};
 use crate::pack::delta;
 use crate::pack::hash::ObjectHash;
 use crate::pack::reader::{HEADER_MAX, Kind, PACK_HEADER, PACK_TRAILER, PackFile, Storage};
+use crate::pack::{PackLimits, Work};
 use crate::{Error, Oid, Result};
 
 /// Read at a time (bytes).
@@ -29,7 +28,7 @@ pub(crate) fn scan(limits: PackLimits, source: &mut dyn Read, check: &CheckObjec
     if count > limits.objects {
         return Err(Error::TooLarge(format!("the pack has {count} objects, the limit is {}", limits.objects)));
     }
-    let work = Work { made: AtomicU64::new(0), limits };
+    let work = Work::new(limits);
     let inflater = Inflater { zlib: Decompress::new(true), piece: vec![0; PIECE] };
     let mut scan = Scan {
         feed,
@@ -44,6 +43,7 @@ pub(crate) fn scan(limits: PackLimits, source: &mut dyn Read, check: &CheckObjec
     };
     (0..count).try_for_each(|place| scan.entry(place))?;
     let end = scan.feed.at;
+    scan.work.has_arrived(end);
     let checksum = scan.feed.trailer()?;
     if scan.feed.at > limits.pack_bytes {
         return Err(too_large("the pack", scan.feed.at, limits.pack_bytes));
@@ -194,7 +194,8 @@ impl Scan<'_> {
         if header.size > self.limits.object_bytes {
             return Err(too_large("an object", header.size, self.limits.object_bytes));
         }
-        self.work.spend(header.size, offset)?;
+        self.work.has_arrived(offset);
+        self.work.spend(header.size)?;
         self.feed.crc.reset();
         self.feed.consume((header.data_at - offset) as usize);
         let (base, named) = match header.storage {
@@ -221,6 +222,7 @@ impl Scan<'_> {
 
     fn whole(&mut self, kind: Kind, size: u64) -> Result<Oid> {
         check_meta(&self.limits, kind, size)?;
+        spend_on_check(&self.work, kind, size)?;
         let mut hash = ObjectHash::new(kind, size);
         self.meta.clear();
         let meta = &mut self.meta;
