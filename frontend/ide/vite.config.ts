@@ -1,8 +1,11 @@
 import { defineConfig } from 'vite';
 
+import { workbenchInKorean } from './build/korean.js';
+
 // The workbench's own addresses are relative to its modules: everything stays below `/static/ide/`.
 export default defineConfig({
   base: './',
+  plugins: [workbenchInKorean()],
   build: {
     outDir: '../dist/ide',
     emptyOutDir: true,

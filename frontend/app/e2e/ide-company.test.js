@@ -73,6 +73,20 @@ test('settings follow the person to another browser', async () => {
   await elsewhere.page.locator('.monaco-workbench.hc-black').waitFor();
 });
 
+test('the workbench speaks Korean to whoever chose it', async () => {
+  const { page } = await ide.open();
+  await page.evaluate(() => localStorage.setItem('workroom.language', 'ko'));
+  await page.reload();
+  await page.getByRole('treeitem', { name: 'template.yaml' }).first().waitFor();
+  await page.locator('.sidebar .title-label', { hasText: '탐색기' }).waitFor();
+  await page.locator('.explorer-folders-view').getByRole('treeitem', { name: 'template.yaml' }).click({ button: 'right' });
+  const menu = page.locator('.context-view .action-label');
+  await menu.filter({ hasText: '이름 바꾸기...' }).waitFor();
+  const texts = (await menu.allInnerTexts()).filter((text) => text.trim() !== '');
+  const english = texts.filter((text) => !/[가-힣]/.test(text));
+  assert.ok(english.length <= texts.length / 4, `in English: ${english.join(', ')}`);
+});
+
 test('nothing was asked of another host, and nothing broke', () => {
   assert.deepEqual(ide.foreign(), []);
   assert.deepEqual(ide.trouble(), []);

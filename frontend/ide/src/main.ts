@@ -5,7 +5,7 @@ import { activate } from './platform/extension';
 import { IndexedKeep } from './platform/files/indexed-keep';
 import { ProjectFiles } from './platform/files/project-files';
 import { type Bench, fileUri } from './platform/project';
-import { t } from './platform/texts';
+import { chosenLanguage, t } from './platform/texts';
 
 const pages = new URL('../index.html', location.href).href;
 
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
     ]);
     const branch = address.get('ref') ?? project.default_branch;
     const files = new ProjectFiles(project, branch, new IndexedKeep([me.id, project.id, branch].join('\n')));
-    const [{ start }] = await Promise.all([import('./host/workbench'), files.refresh()]);
+    const [{ start }] = await Promise.all([workbench(), files.refresh()]);
     opening?.remove();
     const open = { project, files };
     const vscode = await start(open, settings);
@@ -53,6 +53,12 @@ async function main(): Promise<void> {
     else say(t('failed', { reason: error instanceof Error ? error.message : String(error) }));
     throw error;
   }
+}
+
+/** The workbench, which reads its texts in the person's language while it is evaluated. */
+async function workbench() {
+  if (chosenLanguage() === 'ko') await import('./host/korean').catch(() => undefined);
+  return import('./host/workbench');
 }
 
 /** The file that the address names. */
