@@ -77,6 +77,38 @@ fn a_push_of_thirty_megabytes_goes_through_the_wide_door() {
     );
 }
 
+/// After a push a worker stores a bundle of what is there; a clone that asks for it is whole, and begins with it.
+#[test]
+fn a_clone_that_asks_begins_with_the_bundle_of_the_last_compaction() {
+    let team = Team::start();
+    let project = team.project("bundled", "empty");
+    let url = project.git_url(&team.platform);
+    let folder = tempfile::tempdir().unwrap();
+    succeed(&mut git(folder.path(), &["clone", "-q", &url, "work"]));
+    let work = folder.path().join("work");
+    let mut noise = std::process::Command::new("dd");
+    noise.args(["if=/dev/urandom", "bs=1M", "count=2", "status=none"]).arg(format!("of={}", work.join("noise").display()));
+    succeed(&mut noise);
+    succeed(&mut git(&work, &["add", "."]));
+    succeed(&mut git(&work, &["commit", "-q", "-m", "noise"]));
+    succeed(&mut git(&work, &["push", "-q", "origin", "main"]));
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let cloned = loop {
+        let attempt = tempfile::tempdir_in(folder.path()).unwrap();
+        succeed(&mut git(attempt.path(), &["-c", "transfer.bundleURI=true", "clone", "-q", &url, "clone"]));
+        let clone = attempt.path().join("clone");
+        let listed = git(&clone, &["for-each-ref", "--format=%(refname)", "refs/bundles"]).output().unwrap();
+        if String::from_utf8_lossy(&listed.stdout).contains("refs/bundles/main") {
+            break attempt;
+        }
+        assert!(std::time::Instant::now() < end, "no bundle was offered");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    let clone = cloned.path().join("clone");
+    succeed(&mut git(&clone, &["fsck", "--strict"]));
+    assert_eq!(std::fs::read(work.join("noise")).unwrap(), std::fs::read(clone.join("noise")).unwrap());
+}
+
 #[test]
 fn a_wrong_password_and_an_unknown_name_look_the_same() {
     let team = Team::start();

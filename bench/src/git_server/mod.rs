@@ -39,6 +39,8 @@ const BEHIND: usize = 10;
 const REFS: usize = 5000;
 /// Files larger than this are not what people edit (bytes).
 const EDITED_MAX: u64 = 64 * 1024;
+/// Before memory is watched.
+const IDLE: Duration = Duration::from_secs(3);
 /// Between the client's end and a look at what the server used.
 const BREATH: Duration = Duration::from_millis(30);
 
@@ -107,6 +109,10 @@ impl Bench {
                 let authority = meter.as_ref().map_or(side.authority(), |meter| &meter.authority);
                 let action = act(&Turn { side: side.as_ref(), authority, round, folder: &folder })?;
                 self.settle()?;
+                if round == 0 {
+                    // What was freed has gone back to the system by then.
+                    std::thread::sleep(IDLE);
+                }
                 match meter {
                     Some(meter) => {
                         let watch = process::Watch::begin(side.process(), side.counted());
@@ -132,7 +138,7 @@ impl Bench {
 
     /// Nobody works any more for what was done before.
     fn settle(&self) -> Result<()> {
-        self.sides.iter().try_for_each(|side| process::settle(side.process()).map(drop))
+        self.sides.iter().try_for_each(|side| process::settle(side.process()))
     }
 
     fn first_push(&self, sheet: &mut Sheet) -> Result<()> {
@@ -144,13 +150,7 @@ impl Bench {
                 git(&self.source, &["push", "-q", &address, "+refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"])
                     .map(drop)
             }))
-        })?;
-        // Until bitmaps and bundle are there.
-        for (side, name) in self.sides.iter().zip(["ours", "git"]) {
-            let cpu = process::settle(side.process())?;
-            eprintln!("  after the last push, {name} worked on for {cpu:.2} s of CPU");
-        }
-        Ok(())
+        })
     }
 
     fn clones(&self, sheet: &mut Sheet) -> Result<()> {

@@ -45,15 +45,14 @@ fn ticks_of(path: &str) -> Option<u64> {
     Some(rest.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum())
 }
 
-/// Waits until the server has nothing more to do; the CPU seconds that it used meanwhile.
-pub fn settle(root: u32) -> Result<f64> {
-    let (begun, first) = (Instant::now(), cpu(root));
-    let mut before = first;
+/// Waits until the server has nothing more to do.
+pub fn settle(root: u32) -> Result<()> {
+    let (begun, mut before) = (Instant::now(), cpu(root));
     while begun.elapsed() < SETTLE_MAX {
         std::thread::sleep(QUIET_FOR);
         let now = cpu(root);
         if now - before <= QUIET {
-            return Ok(now - first);
+            return Ok(());
         }
         before = now;
     }

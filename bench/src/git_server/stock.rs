@@ -20,6 +20,10 @@ const MODULES: &str = "/usr/lib/apache2/modules";
 const PASSWORD: &str = "a-password-of-the-bench";
 /// Apache does not serve as root: then as nobody.
 const NOBODY: u32 = 65_534;
+/// What a push acknowledges is on the disk, and filters are served, as with us; nothing is tidied up while others are
+/// measured.
+const SETTINGS: [(&str, &str); 4] =
+    [("core.fsync", "committed"), ("uploadpack.allowFilter", "true"), ("gc.auto", "0"), ("maintenance.auto", "false")];
 const START_MAX: Duration = Duration::from_secs(10);
 
 pub struct Stock {
@@ -107,8 +111,7 @@ impl Server for Stock {
     fn create(&self, name: &str) -> Result<()> {
         let bare = self.repository(name);
         git(self.folder.path(), &["init", "-q", "--bare", &bare.display().to_string()])?;
-        // What a push acknowledges is on the disk, as with us; nothing is tidied up while others are measured.
-        for (key, value) in [("core.fsync", "committed"), ("gc.auto", "0"), ("maintenance.auto", "false")] {
+        for (key, value) in SETTINGS {
             git(&bare, &["config", key, value])?;
         }
         if is_root(self.folder.path())? { give_away(&bare) } else { Ok(()) }

@@ -13,6 +13,12 @@ use crate::{Error, Oid, Result};
 /// One object read into memory (bytes).
 pub(crate) const OBJECT_BYTES_MAX: usize = 100 << 20;
 
+/// Objects that libgit2 keeps at hand, of all repositories (bytes).
+const OBJECT_CACHE_BYTES: isize = 16 << 20;
+/// One part of a pack that libgit2 maps, and all of them (bytes): they count as memory of the process.
+const WINDOW_BYTES: usize = 2 << 20;
+const WINDOWS_BYTES: usize = 24 << 20;
+
 /// A view of packs; one for each thread that reads.
 pub(crate) struct Objects {
     repository: Repository,
@@ -28,9 +34,9 @@ fn configure() {
         git2::opts::strict_hash_verification(false);
         // SAFETY: called once, before this crate opens a repository; each call stores one number.
         unsafe {
-            let _ = git2::opts::set_cache_max_size(32 << 20);
-            let _ = git2::opts::set_mwindow_size(32 << 20);
-            let _ = git2::opts::set_mwindow_mapped_limit(256 << 20);
+            let _ = git2::opts::set_cache_max_size(OBJECT_CACHE_BYTES);
+            let _ = git2::opts::set_mwindow_size(WINDOW_BYTES);
+            let _ = git2::opts::set_mwindow_mapped_limit(WINDOWS_BYTES);
         }
     });
 }

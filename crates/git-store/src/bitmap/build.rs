@@ -14,6 +14,9 @@ const TIPS_MAX: usize = 64;
 const BETWEEN_MAX: usize = 64;
 /// Commits that are not worth a bitmap of their own.
 const SPACING_MIN: usize = 100;
+/// How far behind the default branch more commits have one, each twice as far as the one before: who fetches often has
+/// one of these, or nearly.
+const BEHIND: std::ops::RangeInclusive<usize> = 4..=256;
 
 /// Bitmaps of the commits that `tips` (refs, the most important first) lead to.
 pub(crate) fn build(set: &PackSet, objects: &Objects, tips: &[Oid]) -> Result<Bitmaps> {
@@ -26,8 +29,11 @@ pub(crate) fn build(set: &PackSet, objects: &Objects, tips: &[Oid]) -> Result<Bi
     }
     let order = oldest_first(objects, tips)?;
     let spacing = (order.len() / BETWEEN_MAX).max(SPACING_MIN);
+    let head = commits.first().and_then(|head| order.iter().position(|oid| oid == head)).unwrap_or(0);
+    let is_recent = |at: usize| at < head && BEHIND.contains(&(head - at)) && (head - at).is_power_of_two();
     let tips: HashSet<Oid> = commits.into_iter().collect();
-    let chosen = order.iter().enumerate().filter(|(at, oid)| tips.contains(oid) || at % spacing == spacing - 1);
+    let is_spaced = |at: usize| at % spacing == spacing - 1;
+    let chosen = order.iter().enumerate().filter(|(at, oid)| tips.contains(oid) || is_spaced(*at) || is_recent(*at));
     let mut bitmaps = Bitmaps { covered: set.len(), kinds: set.kinds()?, commits: HashMap::new() };
     for (_, oid) in chosen {
         let mut reach = Reach::new(set, objects, Some(&bitmaps));

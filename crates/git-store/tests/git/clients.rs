@@ -2,7 +2,7 @@
 
 use git_store::RefChangeKind;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, git_command};
 
 /// A store with a repository of some history: branches, an annotated tag, a rename, a binary file.
 async fn with_history() -> Machine {
@@ -190,4 +190,28 @@ async fn a_damaged_blob_is_an_error_and_never_a_wrong_clone() {
 async fn log_of(machine: &Machine) -> git_store::LogQuery {
     let from = machine.store.head(&machine.id).await.unwrap().oid.unwrap();
     git_store::LogQuery { limit: 10, ..git_store::LogQuery::of(from) }
+}
+
+/// So many deltas that threads share them: what they find is what git has.
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_deltas_become_the_objects_that_git_has() {
+    let machine = Machine::start().await;
+    machine.init("w").await;
+    let mut stream = String::new();
+    for commit in 0..2500 {
+        let text: String = (0..40).map(|line| format!("{line} {}\n", (commit + line * 7) / 40)).collect();
+        let message = format!("Commit {commit}");
+        stream += &format!("commit refs/heads/main\ncommitter A <a@x> {} +0000\n", 1_700_000_000 + commit);
+        stream += &format!("data {}\n{message}\n", message.len());
+        stream += &format!("M 100644 inline {}/file\ndata {}\n{text}\n", commit % 3, text.len());
+    }
+    std::fs::write(machine.path("stream"), stream).unwrap();
+    let mut import = git_command(&machine.path("w"), machine.dir.path());
+    import.args(["fast-import", "--quiet"]).stdin(std::fs::File::open(machine.path("stream")).unwrap());
+    assert!(import.status().await.unwrap().success());
+    machine.git("w", &["push", "-q", "origin", "main"]).await;
+    machine.git(".", &["clone", "-q", "--bare", &machine.url, "c"]).await;
+    machine.git("c", &["fsck", "--strict"]).await;
+    let objects = ["cat-file", "--batch-all-objects", "--batch-check"];
+    assert_eq!(machine.git("c", &objects).await, machine.git("w", &objects).await);
 }

@@ -251,3 +251,65 @@ impl Scan<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::{PACK_LIMITS, PackWriter};
+
+    /// Gives a few bytes at a time.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 += 1;
+            let n = (self.1 % 7 + 1).min(buffer.len()).min(self.0.len());
+            let (now, rest) = self.0.split_at(n);
+            buffer[..n].copy_from_slice(now);
+            self.0 = rest;
+            Ok(n)
+        }
+    }
+
+    fn pack() -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = PackWriter::default();
+        for n in 0..300_u32 {
+            let noise: Vec<u8> = (0..n * 9).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+            writer.add(Kind::Blob, &noise).unwrap();
+        }
+        writer.finish(&dir.path().join("pack")).unwrap();
+        std::fs::read(dir.path().join("pack")).unwrap()
+    }
+
+    fn scanned(bytes: &[u8]) -> Result<Vec<(u64, u32, Oid)>> {
+        let scanned = scan(PACK_LIMITS, &mut Trickle(bytes, 0), &|_, _, _| Ok(()))?;
+        let pairs = scanned.entries.iter().zip(&scanned.named);
+        Ok(pairs.map(|(entry, named)| (entry.offset, entry.crc, named.unwrap().oid)).collect())
+    }
+
+    #[test]
+    fn a_pack_that_trickles_in_is_the_same_pack() {
+        let bytes = pack();
+        let mut at_once = bytes.as_slice();
+        let whole = scan(PACK_LIMITS, &mut at_once, &|_, _, _| Ok(())).unwrap();
+        let whole: Vec<_> =
+            whole.entries.iter().zip(&whole.named).map(|(e, n)| (e.offset, e.crc, n.unwrap().oid)).collect();
+        assert_eq!(whole.len(), 300);
+        assert_eq!(scanned(&bytes).unwrap(), whole);
+        assert!(scanned(&[bytes.as_slice(), b"x"].concat()).is_err(), "a byte after the checksum");
+        for end in [0, 5, 11, 12, 40, bytes.len() / 2, bytes.len() - 21, bytes.len() - 1] {
+            assert!(scanned(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn whatever_byte_is_changed_is_noticed() {
+        let bytes = pack();
+        for at in (0..bytes.len()).step_by(997).chain(bytes.len() - 20..bytes.len()) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x10;
+            assert!(scanned(&changed).is_err(), "at {at}");
+        }
+    }
+}
