@@ -53,6 +53,26 @@ fn the_old_protocol_and_a_branch_work_too() {
 }
 
 #[test]
+fn a_client_in_javascript_works_with_a_token() {
+    let team = Team::start();
+    let project = team.project("web", "empty");
+    let url = project.git_url(&team.platform);
+    let folder = tempfile::tempdir().unwrap();
+    succeed(&mut git(folder.path(), &["clone", "-q", &url, "work"]));
+    let work = folder.path().join("work");
+    succeed(&mut git(&work, &["tag", "-a", "v1", "-m", "v1"]));
+    succeed(&mut git(&work, &["push", "-q", "origin", "v1"]));
+    let (credential, place) = url.trim_start_matches("http://").split_once('@').unwrap();
+    let (name, token) = credential.split_once(':').unwrap();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("node/isomorphic-git.mjs");
+    let mut node = std::process::Command::new("node");
+    node.arg(script).arg(format!("http://{place}")).arg(folder.path().join("javascript")).args([name, token]);
+    succeed(&mut node);
+    succeed(&mut git(&work, &["pull", "-q", "--ff-only", "origin", "main"]));
+    assert_eq!(std::fs::read_to_string(work.join("isomorphic-git.txt")).unwrap(), "made by isomorphic-git\n");
+}
+
+#[test]
 fn a_push_of_thirty_megabytes_goes_through_the_wide_door() {
     if deployed::leaves_out("a gateway takes 10 MB, a function 6 MB; the wide door is a program of its own") {
         return;
@@ -87,7 +107,9 @@ fn a_clone_that_asks_begins_with_the_bundle_of_the_last_compaction() {
     succeed(&mut git(folder.path(), &["clone", "-q", &url, "work"]));
     let work = folder.path().join("work");
     let mut noise = std::process::Command::new("dd");
-    noise.args(["if=/dev/urandom", "bs=1M", "count=2", "status=none"]).arg(format!("of={}", work.join("noise").display()));
+    noise
+        .args(["if=/dev/urandom", "bs=1M", "count=2", "status=none"])
+        .arg(format!("of={}", work.join("noise").display()));
     succeed(&mut noise);
     succeed(&mut git(&work, &["add", "."]));
     succeed(&mut git(&work, &["commit", "-q", "-m", "noise"]));

@@ -60,6 +60,17 @@ impl Filter {
         depths.min()
     }
 
+    /// Whether it is enough to know the type and the size of an object, and not where it lies.
+    pub(crate) fn is_of_kinds(&self) -> bool {
+        self.tree_depth().is_none_or(|max| max == 0)
+    }
+
+    /// Whether an object is sent, by a filter that is of kinds.
+    pub(crate) fn takes(&self, kind: Kind, size: impl FnOnce() -> Result<u64>) -> Result<bool> {
+        let within = !matches!(kind, Kind::Tree | Kind::Blob) || self.tree_depth().is_none();
+        Ok(within && self.takes_kind(kind) && (kind != Kind::Blob || self.takes_blob(size)?))
+    }
+
     /// Whether a blob is sent; `size` is asked only when it matters.
     pub(crate) fn takes_blob(&self, size: impl FnOnce() -> Result<u64>) -> Result<bool> {
         let limits = self.0.iter().filter_map(|rule| if let Rule::BlobLimit(max) = rule { Some(*max) } else { None });

@@ -25,9 +25,10 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Whether all that the wants lead to is wanted, but for what the haves lead to.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.cut.is_empty() && self.filter.is_empty()
+    /// Whether bitmaps say what is wanted: all that the wants lead to, but for what the haves lead to and for types that
+    /// are left out.
+    pub(crate) fn suits_bitmaps(&self) -> bool {
+        self.cut.is_empty() && self.filter.is_of_kinds()
     }
 }
 

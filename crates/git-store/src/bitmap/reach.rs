@@ -3,6 +3,7 @@
 use roaring::RoaringBitmap;
 
 use super::Bitmaps;
+use crate::filter::Filter;
 use crate::objects::Objects;
 use crate::pack::{Chosen, Kind, PackSet};
 use crate::walk::Wanted;
@@ -92,10 +93,15 @@ pub(crate) fn reachable(
     reach.finish()
 }
 
-/// What a client lacks, exactly: all that is wanted leads to, without all that the client's commits lead to.
+/// What a client lacks, exactly: all that is wanted leads to, without all that the client's commits lead to, and without
+/// what its filter leaves out.
 pub(crate) fn choose(set: &PackSet, objects: &Objects, bitmaps: &Bitmaps, wanted: &Wanted) -> Result<Chosen> {
     let known = reachable(set, objects, Some(bitmaps), &wanted.haves)?;
     let mut send = reachable(set, objects, Some(bitmaps), &wanted.wants)? - &known;
+    if !wanted.filter.is_empty() {
+        let named = named(set, objects, &wanted.wants)? & &send;
+        send = filtered(set, objects, bitmaps, &wanted.filter, &send)? | named;
+    }
     for tag in &wanted.tags {
         let number = |oid: &Oid| set.number(oid).ok_or_else(|| Error::NotFound(format!("object {oid}")));
         if let Some(peeled) = tag.peeled
@@ -105,4 +111,57 @@ pub(crate) fn choose(set: &PackSet, objects: &Objects, bitmaps: &Bitmaps, wanted
         }
     }
     Ok(Chosen { send, known })
+}
+
+/// What was asked for by its id, and what tags among it point at.
+fn named(set: &PackSet, objects: &Objects, wants: &[Oid]) -> Result<RoaringBitmap> {
+    let mut named = RoaringBitmap::new();
+    for want in wants {
+        let mut at = *want;
+        named.extend(set.number(&at));
+        while objects.header(&at)?.is_some_and(|(kind, _)| kind == Kind::Tag) {
+            at = objects.tag_target(&at)?;
+            named.extend(set.number(&at));
+        }
+    }
+    Ok(named)
+}
+
+/// Those of `all` that a filter sends. Types are known of what the bitmaps cover; sizes are looked up.
+fn filtered(
+    set: &PackSet,
+    objects: &Objects,
+    bitmaps: &Bitmaps,
+    filter: &Filter,
+    all: &RoaringBitmap,
+) -> Result<RoaringBitmap> {
+    let mut sent = RoaringBitmap::new();
+    let missing = || Error::Corrupt("an object that is in no pack".into());
+    let look_up = |number: u32| objects.header(&set.oid(number).ok_or_else(missing)?)?.ok_or_else(missing);
+    for (kind, of_kind) in [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag].into_iter().zip(&bitmaps.kinds) {
+        let here = all & of_kind;
+        let mut sized = None;
+        let whole = filter.takes(kind, || {
+            sized = Some(());
+            Ok(0)
+        })?;
+        match sized {
+            None if whole => sent |= here,
+            None => {}
+            Some(()) => {
+                for number in here {
+                    if filter.takes(kind, || Ok(look_up(number)?.1))? {
+                        sent.insert(number);
+                    }
+                }
+            }
+        }
+    }
+    for number in all.range(bitmaps.covered..) {
+        let (kind, size) = look_up(number)?;
+        if filter.takes(kind, || Ok(size))? {
+            sent.insert(number);
+        }
+    }
+    Ok(sent)
 }

@@ -144,7 +144,10 @@ impl PackSet {
             }
             match member.base_of(at, &entry).ok_or_else(corrupt)? {
                 None => {
-                    break (entry.kind().ok_or_else(corrupt)?, inflated(&member.file, entry.data_at, entry.size, work)?);
+                    break (
+                        entry.kind().ok_or_else(corrupt)?,
+                        inflated(&member.file, entry.data_at, entry.size, work)?,
+                    );
                 }
                 Some(base) => {
                     chain.push(entry.data_at);

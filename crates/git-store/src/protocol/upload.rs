@@ -233,8 +233,8 @@ fn try_stream(work: Work, source: &Source, send: &mut dyn FnMut(Bytes) -> Result
     let Source { objects, set, bitmaps, .. } = source;
     let chosen = match (&work.selection, bitmaps) {
         (Some(selection), _) => selection.numbered(set)?,
-        // A history that is cut is not what the bitmaps speak of, nor is a part of what it leads to.
-        (None, Some(bitmaps)) if work.wanted.is_whole() => choose(set, objects, bitmaps, &work.wanted)?,
+        // A history that is cut is not what the bitmaps speak of, nor are trees down to some depth.
+        (None, Some(bitmaps)) if work.wanted.suits_bitmaps() => choose(set, objects, bitmaps, &work.wanted)?,
         _ => select(objects, &work.wanted)?.numbered(set)?,
     };
     if let Some(max) = work.side_band.filter(|_| work.progress) {

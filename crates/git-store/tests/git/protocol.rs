@@ -303,3 +303,44 @@ async fn the_old_version_1_clones_fetches_and_pushes() {
     let said = machine.git_fails("b", &[&old[..], &["push", "origin", "main"]].concat()).await;
     assert!(said.contains("rejected"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_clone_is_the_same_by_bitmaps_and_by_walking() {
+    let machine = with_folders().await;
+    let filters = [
+        "blob:none",
+        "blob:limit=1k",
+        "blob:limit=0",
+        "tree:0",
+        "tree:2",
+        "object:type=tree",
+        "object:type=tag",
+        "object:type=commit",
+        "combine:blob:limit=1k+object:type=blob",
+        "combine:tree:0+blob:none",
+    ];
+    let clones = async |name: &str| {
+        let mut all = Vec::new();
+        for (n, filter) in filters.into_iter().enumerate() {
+            let (to, filter) = (format!("{name}{n}"), format!("--filter={filter}"));
+            machine.git(".", &["clone", "-q", "--bare", &filter, &machine.url, &to]).await;
+            all.push(stored(&machine, &to).await);
+        }
+        all
+    };
+    let walked = clones("walked").await;
+    machine.store.compact(&machine.id).await.unwrap();
+    assert_eq!(clones("looked-up").await, walked);
+    // And what came after the bitmaps were made.
+    machine.git("a", &["rm", "-q", "top.txt"]).await;
+    machine.commit("a", "one/later.txt", "later\n").await;
+    machine.git("a", &["tag", "-a", "v2", "-m", "v2"]).await;
+    machine.git("a", &["push", "-q", "origin", "main", "v2"]).await;
+    let later = clones("later").await;
+    let blobs = |all: &[Vec<(String, u64)>]| all.iter().map(|clone| count(clone, "blob")).collect::<Vec<_>>();
+    let more: Vec<usize> = blobs(&walked).iter().zip(&later).map(|(n, all)| count(all, "blob") - n).collect();
+    assert_eq!(more, [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]);
+    // An object that is asked for by its id comes, whatever the filter: a lazy fetch asks with `blob:none`.
+    let blob = machine.git("a", &["rev-parse", "main:one/later.txt"]).await;
+    assert_eq!(machine.git("later0", &["cat-file", "-p", &blob]).await, "later");
+}
