@@ -62,6 +62,7 @@ import { FileSystem } from './file-system';
 import { showGutter } from './gutter';
 import { keepState } from './kept-state';
 import { handOnLargeFiles } from './large-files';
+import { showOutputAtOnce } from './live-output';
 import { bringSettings, keepSettings, type StoredSettings } from './person-settings';
 
 const WORKERS: Record<string, () => Worker> = {
@@ -118,6 +119,7 @@ export async function start(open: OpenProject, settings: Promise<StoredSettings 
   const fileSystem = new FileSystem(open.files, root);
   registerCustomProvider(SCHEME, fileSystem);
   handOnLargeFiles(open.files, fileSystem);
+  showOutputAtOnce();
   await initialize(
     {
       ...accessibility(),
