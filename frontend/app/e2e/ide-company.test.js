@@ -58,6 +58,29 @@ test('a push is said with the name of who pushed, and what it changed', async ()
   await me.page.getByRole('tab', { name: /^main [0-9a-f]{8}…[0-9a-f]{8}/ }).waitFor();
 });
 
+test('what a push changed is there again after a reload', async () => {
+  const line = me.page.locator('.view-line', { hasText: '# from Kim' }).first();
+  await line.waitFor();
+  // The state of the tabs is kept a moment after it changes.
+  const kept = () =>
+    me.page.evaluate(async () => {
+      const done = (request) => new Promise((resolve) => request.addEventListener('success', () => resolve(request.result)));
+      for (const { name } of await indexedDB.databases()) {
+        const database = await done(indexedDB.open(name));
+        for (const store of database.objectStoreNames) {
+          const all = await done(database.transaction(store).objectStore(store).getAll());
+          if (all.some((value) => typeof value === 'string' && value.includes('workroom-committed'))) return true;
+        }
+        database.close();
+      }
+      return false;
+    });
+  await until(kept, 'the kept tab');
+  await me.page.reload();
+  await me.page.getByRole('tab', { name: /^main [0-9a-f]{8}…[0-9a-f]{8}/ }).waitFor();
+  await line.waitFor();
+});
+
 test('settings follow the person to another browser', async () => {
   await kim.command('Preferences: Open User Settings (JSON)');
   await kim.tab('settings.json');

@@ -62,6 +62,7 @@ import { FileSystem } from './file-system';
 import { showGutter } from './gutter';
 import { keepState } from './kept-state';
 import { handOnLargeFiles } from './large-files';
+import { awaitCommittedTexts } from './late-texts';
 import { showOutputAtOnce } from './live-output';
 import { bringSettings, keepSettings, type StoredSettings } from './person-settings';
 
@@ -120,6 +121,7 @@ export async function start(open: OpenProject, settings: Promise<StoredSettings 
   registerCustomProvider(SCHEME, fileSystem);
   handOnLargeFiles(open.files, fileSystem);
   showOutputAtOnce();
+  awaitCommittedTexts();
   await initialize(
     {
       ...accessibility(),
