@@ -5,13 +5,12 @@ import type { BranchView } from '../api/generated';
 import { t } from '../i18n';
 import { BranchPicker } from '../parts/BranchPicker';
 import { BranchTabs } from '../parts/BranchTabs';
-import { Confirm } from '../parts/Confirm';
+import { DeleteRef } from '../parts/DeleteRef';
 import { Dialog } from '../parts/Dialog';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
 import { usePages } from '../state/loaded';
-import { tell } from '../state/notice';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { href } from '../state/router';
@@ -19,13 +18,11 @@ import { href } from '../state/router';
 export function Branches() {
   const { project } = useProject();
   const { slug } = project;
+  const path = { project: slug };
   const [creating, setCreating] = useState(false);
   const [from, setFrom] = useState(project.default_branch);
   const [deleting, setDeleting] = useState<BranchView | undefined>();
-  const pages = usePages(
-    (cursor) => call('list_branches', { path: { project: slug }, query: page(cursor, 100) }),
-    slug,
-  );
+  const pages = usePages((cursor) => call('list_branches', { path, query: page(cursor, 100) }), slug);
   useEvents(project, ['git.'], pages.reload);
   return (
     <>
@@ -67,7 +64,7 @@ export function Branches() {
             submit={t('branches.create')}
             onCancel={() => setCreating(false)}
             action={async (values) => {
-              await call('create_branch', { path: { project: slug }, body: { name: values.name ?? '', from } });
+              await call('create_branch', { path, body: { name: values.name ?? '', from } });
               setCreating(false);
               pages.reload();
             }}
@@ -81,20 +78,13 @@ export function Branches() {
         </Dialog>
       )}
       {deleting && (
-        <Confirm
-          title={t('app.delete')}
+        <DeleteRef
           question={t('branches.delete.ask', { name: deleting.name })}
+          deleted={t('branches.deleted', { name: deleting.name })}
+          remove={() => call('delete_branch', { path: { ...path, branch: deleting.name }, query: { commit: deleting.commit } })}
+          restore={() => call('create_branch', { path, body: { name: deleting.name, from: deleting.commit } })}
+          onChange={pages.reload}
           onClose={() => setDeleting(undefined)}
-          action={async () => {
-            const path = { project: slug, branch: deleting.name };
-            await call('delete_branch', { path, query: { commit: deleting.commit } });
-            pages.reload();
-            tell(t('branches.deleted', { name: deleting.name }), async () => {
-              const body = { name: deleting.name, from: deleting.commit };
-              await call('create_branch', { path: { project: slug }, body });
-              pages.reload();
-            });
-          }}
         />
       )}
     </>

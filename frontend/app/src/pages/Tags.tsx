@@ -5,13 +5,12 @@ import type { TagView } from '../api/generated';
 import { t } from '../i18n';
 import { Archive } from '../parts/Archive';
 import { BranchTabs } from '../parts/BranchTabs';
-import { Confirm } from '../parts/Confirm';
+import { DeleteRef } from '../parts/DeleteRef';
 import { Dialog } from '../parts/Dialog';
 import { Empty } from '../parts/Empty';
 import { Form } from '../parts/Form';
 import { List } from '../parts/List';
 import { usePages } from '../state/loaded';
-import { tell } from '../state/notice';
 import { page } from '../state/paging';
 import { useEvents, useProject } from '../state/project';
 import { href } from '../state/router';
@@ -102,19 +101,13 @@ export function Tags() {
         />
       )}
       {deleting && (
-        <Confirm
-          title={t('app.delete')}
+        <DeleteRef
           question={t('tags.delete.ask', { name: deleting.name })}
+          deleted={t('tags.deleted', { name: deleting.name })}
+          remove={() => call('delete_tag', { path: { ...path, tag: deleting.name } })}
+          restore={() => call('create_tag', { path, body: { name: deleting.name, target: deleting.commit } })}
+          onChange={pages.reload}
           onClose={() => setDeleting(undefined)}
-          action={async () => {
-            const { name, commit } = deleting;
-            await call('delete_tag', { path: { ...path, tag: name } });
-            pages.reload();
-            tell(t('tags.deleted', { name }), async () => {
-              await call('create_tag', { path, body: { name, target: commit } });
-              pages.reload();
-            });
-          }}
         />
       )}
     </>
