@@ -62,11 +62,12 @@ fn a_client_in_javascript_works_with_a_token() {
     let work = folder.path().join("work");
     succeed(&mut git(&work, &["tag", "-a", "v1", "-m", "v1"]));
     succeed(&mut git(&work, &["push", "-q", "origin", "v1"]));
-    let (credential, place) = url.trim_start_matches("http://").split_once('@').unwrap();
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let (credential, place) = rest.split_once('@').unwrap();
     let (name, token) = credential.split_once(':').unwrap();
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("node/isomorphic-git.mjs");
     let mut node = std::process::Command::new("node");
-    node.arg(script).arg(format!("http://{place}")).arg(folder.path().join("javascript")).args([name, token]);
+    node.arg(script).arg(format!("{scheme}://{place}")).arg(folder.path().join("javascript")).args([name, token]);
     succeed(&mut node);
     succeed(&mut git(&work, &["pull", "-q", "--ff-only", "origin", "main"]));
     assert_eq!(std::fs::read_to_string(work.join("isomorphic-git.txt")).unwrap(), "made by isomorphic-git\n");
