@@ -112,6 +112,10 @@ fn a_clone_that_asks_begins_with_the_bundle_of_the_last_compaction() {
         .args(["if=/dev/urandom", "bs=1M", "count=2", "status=none"])
         .arg(format!("of={}", work.join("noise").display()));
     succeed(&mut noise);
+    // Enough objects for a compaction to be worth its while.
+    for n in 0..1200 {
+        std::fs::write(work.join(format!("file-{n}")), format!("{n}\n")).unwrap();
+    }
     succeed(&mut git(&work, &["add", "."]));
     succeed(&mut git(&work, &["commit", "-q", "-m", "noise"]));
     succeed(&mut git(&work, &["push", "-q", "origin", "main"]));

@@ -253,8 +253,7 @@ impl Bench {
         ensure!(import.wait()?.success(), "git fast-import failed");
         for side in &self.sides {
             side.create(MANY)?;
-            git(&many, &["push", "-q", &side.address(side.authority(), MANY), "+refs/heads/*:refs/heads/*"])?;
-            side.tidy(MANY)?;
+            side.fill(MANY, &many)?;
         }
         self.compare(sheet, "ls-remote with 5,000 refs", self.rounds * SHORT, |turn| {
             let (address, folder) = (turn.address(MANY), turn.folder.to_owned());

@@ -1,10 +1,13 @@
 //! The two servers, as a measurement sees them.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::git::git;
 use crate::platform::Platform;
 
 pub trait Server {
@@ -23,9 +26,10 @@ pub trait Server {
     /// The repository's address for git, by way of `authority`.
     fn address(&self, authority: &str, name: &str) -> String;
 
-    /// What a server does to a repository now and then.
-    fn tidy(&self, _name: &str) -> Result<()> {
-        Ok(())
+    /// Gives a repository the branches of the folder `from`, unmeasured.
+    fn fill(&self, name: &str, from: &Path) -> Result<()> {
+        let address = self.address(self.authority(), name);
+        git(from, &["push", "-q", &address, "+refs/heads/*:refs/heads/*"]).map(drop)
     }
 }
 

@@ -121,11 +121,13 @@ impl Server for Stock {
         format!("http://bench:{PASSWORD}@{authority}/{name}.git")
     }
 
-    /// As `git gc` leaves refs.
-    fn tidy(&self, name: &str) -> Result<()> {
-        let bare = self.repository(name);
+    /// Refs are as `git gc` leaves them.
+    fn fill(&self, name: &str, from: &Path) -> Result<()> {
+        let (bare, from) = (self.repository(name), from.display().to_string());
         let owned = format!("safe.directory={}", bare.display());
-        git(&bare, &["-c", &owned, "pack-refs", "--all"])?;
+        let config = ["-c", &owned, "-c", "core.fsync=none"];
+        git(&bare, &[&config[..], &["fetch", "-q", &from, "+refs/heads/*:refs/heads/*"]].concat())?;
+        git(&bare, &[&config[..], &["pack-refs", "--all"]].concat())?;
         if is_root(self.folder.path())? { give_away(&bare) } else { Ok(()) }
     }
 }
