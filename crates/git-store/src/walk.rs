@@ -100,6 +100,8 @@ pub(crate) fn select(objects: &Objects, wanted: &Wanted) -> Result<Selection> {
         }
     }
     for oid in extra.iter().chain(&trees) {
+        // A partial clone lacks what its commits lead to: what it names, it does not have.
+        selection.known.remove(oid);
         selection.add(*oid);
     }
     let mut below = Below { objects, filter: &wanted.filter, depths: HashMap::new(), selection: &mut selection };

@@ -96,10 +96,11 @@ pub(crate) fn reachable(
 /// What a client lacks, exactly: all that is wanted leads to, without all that the client's commits lead to, and without
 /// what its filter leaves out.
 pub(crate) fn choose(set: &PackSet, objects: &Objects, bitmaps: &Bitmaps, wanted: &Wanted) -> Result<Chosen> {
-    let known = reachable(set, objects, Some(bitmaps), &wanted.haves)?;
+    let named = named(set, objects, &wanted.wants)?;
+    let known = reachable(set, objects, Some(bitmaps), &wanted.haves)? - &named.parts;
     let mut send = reachable(set, objects, Some(bitmaps), &wanted.wants)? - &known;
     if !wanted.filter.is_empty() {
-        let named = named(set, objects, &wanted.wants)? & &send;
+        let named = (named.commits | named.parts) & &send;
         send = filtered(set, objects, bitmaps, &wanted.filter, &send)? | named;
     }
     for tag in &wanted.tags {
@@ -114,14 +115,25 @@ pub(crate) fn choose(set: &PackSet, objects: &Objects, bitmaps: &Bitmaps, wanted
 }
 
 /// What was asked for by its id, and what tags among it point at.
-fn named(set: &PackSet, objects: &Objects, wants: &[Oid]) -> Result<RoaringBitmap> {
-    let mut named = RoaringBitmap::new();
+#[derive(Default)]
+struct Named {
+    commits: RoaringBitmap,
+    /// Trees, blobs and tags. A partial clone lacks what its commits lead to: what it names, it does not have.
+    parts: RoaringBitmap,
+}
+
+fn named(set: &PackSet, objects: &Objects, wants: &[Oid]) -> Result<Named> {
+    let mut named = Named::default();
     for want in wants {
         let mut at = *want;
-        named.extend(set.number(&at));
-        while objects.header(&at)?.is_some_and(|(kind, _)| kind == Kind::Tag) {
+        loop {
+            let kind = objects.header(&at)?.map(|(kind, _)| kind);
+            let found = if kind == Some(Kind::Commit) { &mut named.commits } else { &mut named.parts };
+            found.extend(set.number(&at));
+            if kind != Some(Kind::Tag) {
+                break;
+            }
             at = objects.tag_target(&at)?;
-            named.extend(set.number(&at));
         }
     }
     Ok(named)
