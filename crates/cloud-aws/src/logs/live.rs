@@ -29,8 +29,6 @@ use super::{POLL_FIRST, POLL_LONGEST, WAIT_MAX, describe};
 
 /// Updates of a session that wait to be read; the service buffers ten more and then drops the oldest.
 const UPDATES_MAX: usize = 8;
-/// A session sends an update each second, an empty one when nothing was logged. One that is silent is broken.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// A read this long after events were left out finds them.
 const SAMPLED_READ: Duration = Duration::from_secs(2);
@@ -46,11 +44,18 @@ pub struct LiveTail {
     pub renew_after: Duration,
     /// How often the log is read by cursor while a session runs.
     pub read_every: Duration,
+    /// A session sends an update each second, an empty one when nothing was logged. One that is silent for longer than
+    /// this is broken.
+    pub silence_max: Duration,
 }
 
 impl Default for LiveTail {
     fn default() -> Self {
-        Self { renew_after: Duration::from_secs(170 * 60), read_every: Duration::from_secs(10) }
+        Self {
+            renew_after: Duration::from_secs(170 * 60),
+            read_every: Duration::from_secs(10),
+            silence_max: Duration::from_secs(10),
+        }
     }
 }
 
@@ -170,14 +175,14 @@ impl Tail {
         let alone = Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(START_TIMEOUT).build())
-            // A second without a byte is nothing unusual here; `SILENCE_MAX` is the measure.
+            // A second without a byte is nothing unusual here; `silence_max` is the measure.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(OwnHost);
         let request = request.set_log_stream_names(self.source.stream.clone().map(|name| vec![name]));
         match request.customize().config_override(alone).send().await {
             Ok(output) => {
                 let (sender, updates) = mpsc::channel(UPDATES_MAX);
-                let task = tokio::spawn(listen(output, sender));
+                let task = tokio::spawn(listen(output, sender, self.times.silence_max));
                 Ok(Session { updates, opened: Instant::now(), task })
             }
             Err(error) => {
@@ -307,9 +312,9 @@ impl LogTail for Tail {
 }
 
 /// Passes a session's updates on until it ends or breaks.
-async fn listen(mut output: StartLiveTailOutput, sender: mpsc::Sender<LiveTailSessionUpdate>) {
+async fn listen(mut output: StartLiveTailOutput, sender: mpsc::Sender<LiveTailSessionUpdate>, silence_max: Duration) {
     loop {
-        let update = match timeout(SILENCE_MAX, output.response_stream.recv()).await {
+        let update = match timeout(silence_max, output.response_stream.recv()).await {
             Ok(Ok(Some(StartLiveTailResponseStream::SessionUpdate(update)))) => update,
             Ok(Ok(Some(_))) => continue,
             Ok(Ok(None)) => return,

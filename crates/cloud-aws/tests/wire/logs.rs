@@ -224,7 +224,7 @@ async fn one_stream_and_a_group_give_the_same_events_by_pages_of_any_size() {
 // --- followed logs
 
 fn followed(endpoint: &str, renew_after: Duration, read_every: Duration) -> cloud_aws::CloudWatchLogs {
-    aws(endpoint).logs_with(LiveTail { renew_after, read_every })
+    aws(endpoint).logs_with(LiveTail { renew_after, read_every, ..LiveTail::default() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,7 +313,9 @@ async fn a_sample_is_told_as_one_and_what_is_missing_comes_later() {
     const EVENTS: usize = 130;
     let emulator = Emulator::shared_ministack();
     let cable = Cable::to(emulator.endpoint()).await;
-    let logs = Arc::new(followed(cable.endpoint(), NEVER, NEVER));
+    // However long the client is held, the session is not taken for broken.
+    let patient = LiveTail { renew_after: NEVER, read_every: NEVER, silence_max: NEVER };
+    let logs = Arc::new(aws(cable.endpoint()).logs_with(patient));
     let group = group(&*logs).await;
     let mut tail = logs.follow(query(&group)).await.unwrap().unwrap();
     let following = tokio::spawn(async move { gather(&mut *tail, EVENTS).await });
